@@ -1,0 +1,1 @@
+"""The wire between controller, guard and command line: one set of models, so that both ends cannot drift apart."""
