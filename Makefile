@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts generate bench e2e nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench e2e nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -22,3 +22,42 @@ venv: $(STAMP)
 
 lock:  ## resolve pyproject.toml into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+
+demo: $(STAMP)  ## the main job on this machine: an org chart becomes agents that work together under policy
+	@$(BIN)/python -m cadre_local.demo
+
+test: $(STAMP)  ## unit, contract and integration tests on real parts, with coverage bars
+	@$(BIN)/python -m tests.support.preflight
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.support.coverage_bars
+
+lint: $(STAMP)  ## style, formatting, layer contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy strict
+	$(BIN)/mypy
+
+contracts: $(STAMP)  ## only the layer contracts
+	$(BIN)/lint-imports
+
+generate: $(STAMP)  ## everything generated and committed: CRDs, golden files, OpenAPI
+	$(BIN)/python -m cadre_api.crdgen crds
+	$(BIN)/python -m cadre_controller.openapi docs/openapi.json
+
+bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
+	@$(BIN)/python -m tests.bench
+
+docs: $(STAMP)  ## check links and generated references
+	$(BIN)/python -m tests.support.doclinks
+
+nightly: test bench  ## the long run: everything CI's time does not allow
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
+
+e2e: $(STAMP)  ## every example, applied through the real command line
+	$(BIN)/python -m pytest tests/e2e
+
+clean:  ## forget caches and the virtual environment
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .coverage .coverage.*
