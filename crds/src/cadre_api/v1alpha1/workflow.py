@@ -1,0 +1,129 @@
+"""Workflow: steps across agents and people, flat and ordered by what each depends on."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cadre_api.schema import ApiModel, Column, Crd, ListMap, ListSet, Rule, exactly_one_of, only_with
+from cadre_api.v1alpha1.common import (
+    Cel,
+    Duration,
+    LongText,
+    Name,
+    ObjectRef,
+    Parameter,
+    Prompt,
+    Resource,
+    Status,
+)
+from cadre_api.v1alpha1.policy import Approval
+
+
+class TaskTemplate(ApiModel):
+    """Work for an agent: whom (role or agentRef) and what (recipe or prompt)."""
+
+    validations = (
+        exactly_one_of("role", "agent_ref"),
+        exactly_one_of("recipe", "prompt"),
+        only_with("with_", "recipe"),
+    )
+
+    role: Name | None = None
+    """Profile whose agents may take it; the router picks one. Default: not set."""
+    agent_ref: ObjectRef | None = None
+    """One particular agent. Default: not set."""
+    recipe: Name | None = None
+    """Recipe of the receiver's profile. Default: not set."""
+    with_: Annotated[dict[str, Cel], Field(max_length=32)] | None = None
+    """Parameters of the recipe, as CEL over `params` and `steps`. Default: none."""
+    prompt: Prompt | None = None
+    """Text of the task, where no recipe fits. Default: not set."""
+
+
+class Step(ApiModel):
+    """One step; exactly one of task and approval is set."""
+
+    validations = (exactly_one_of("task", "approval"),)
+
+    name: Name
+    """Name of the step; later steps and results refer to it."""
+    depends_on: Annotated[tuple[Name, ...], ListSet(), Field(max_length=32)] = ()
+    """Steps that must have succeeded before. Default: none, so it starts at once."""
+    task: TaskTemplate | None = None
+    """Work for an agent. Default: not set."""
+    approval: Approval | None = None
+    """Waits for people. Default: not set."""
+    timeout: Duration | None = None
+    """Longest time for the step. Default: none."""
+    on_failure: Name | None = None
+    """Step to run if this one fails, before the workflow fails. Default: none."""
+    compensates: Name | None = None
+    """Marks a step that undoes the named one; it runs only when that must be undone. Default: none."""
+
+
+def _named_steps_exist(spec: "WorkflowSpec") -> bool:
+    names = {step.name for step in spec.steps}
+    return all(set(_references(step)) <= names for step in spec.steps)
+
+
+def _references(step: Step) -> Iterable[str]:
+    yield from step.depends_on
+    yield from (name for name in (step.on_failure, step.compensates) if name is not None)
+
+
+def _no_self_reference(spec: Any) -> bool:
+    return all(step.name not in set(_references(step)) for step in spec.steps)
+
+
+class WorkflowSpec(ApiModel):
+    """Set by whoever owns the process; each step still needs its own rights."""
+
+    validations = (
+        Rule(
+            "self.steps.all(s, (!has(s.dependsOn) || s.dependsOn.all(d, self.steps.exists(t, t.name == d)))"
+            " && (!has(s.onFailure) || self.steps.exists(t, t.name == s.onFailure))"
+            " && (!has(s.compensates) || self.steps.exists(t, t.name == s.compensates)))",
+            "dependsOn, onFailure and compensates must name steps of this workflow",
+            _named_steps_exist,
+        ),
+        Rule(
+            "self.steps.all(s, (!has(s.dependsOn) || !(s.name in s.dependsOn))"
+            " && (!has(s.onFailure) || s.onFailure != s.name)"
+            " && (!has(s.compensates) || s.compensates != s.name))",
+            "a step must not refer to itself in dependsOn, onFailure or compensates",
+            _no_self_reference,
+        ),
+    )
+
+    description: LongText | None = None
+    """What the workflow is for. Default: none."""
+    parameters: Annotated[tuple[Parameter, ...], ListMap("name"), Field(max_length=32)] = ()
+    """Inputs, readable as `params.name`. Default: none."""
+    steps: Annotated[tuple[Step, ...], ListMap("name"), Field(min_length=1, max_length=64)]
+    """The steps; order comes from dependsOn, not from the list."""
+
+
+class WorkflowStatus(Status):
+    """Whether the workflow can run; written by Cadre."""
+
+
+class Workflow(Resource):
+    """A process across agents and people."""
+
+    crd: ClassVar[Crd] = Crd(
+        plural="workflows",
+        singular="workflow",
+        short_name="cdflow",
+        columns=(
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+
+    kind: Literal["Workflow"] = "Workflow"
+    """Always Workflow."""
+    spec: WorkflowSpec
+    """Parameters and steps."""
+    status: WorkflowStatus | None = None
+    """What Cadre observed."""
