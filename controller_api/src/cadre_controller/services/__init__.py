@@ -1,0 +1,1 @@
+"""What the controller does, free of HTTP: each service one concern, everything injected."""
