@@ -20,7 +20,7 @@ class ConditionType(StrEnum):
     GUARD_READY = "GuardReady"
     """Agents: the guard runs the current bundle and its detectors are loaded."""
     EGRESS_SEALED = "EgressSealed"
-    """Agents: the guard showed that the agent has no way out but through it. False: the agent is not started."""
+    """Agents: the guard showed that there is no way out but through it. False: the agent is not started."""
     CONTROLLER_SYNCED = "ControllerSynced"
     """The controller works with this generation of the object."""
     POLICY_COMPLIANT = "PolicyCompliant"

@@ -180,7 +180,7 @@ class NarrowModel(ApiModel):
 class Narrow(ApiModel):
     """Takes rights away from this one agent; it can never add any."""
 
-    tools: Annotated[tuple[NarrowTool, ...], ListMap("name"), Field(max_length=64)] = ()
+    tools: Annotated[tuple[NarrowTool, ...], Field(max_length=64), ListMap("name")] = ()
     """Tools this agent must not use. Default: none taken away."""
     models: Annotated[tuple[NarrowModel, ...], Field(max_length=64)] = ()
     """Models this agent must not use. Default: none taken away."""

@@ -42,8 +42,8 @@ Quantity = Annotated[
     Field(max_length=32, pattern=QUANTITY_PATTERN, json_schema_extra={"x-kubernetes-int-or-string": True}),
 ]
 JsonObject = dict[str, JsonValue]
-Clearance = Annotated[tuple[DataClass, ...], ListSet(), Field(max_length=16)]
-Tags = Annotated[tuple[Name, ...], ListSet(), Field(max_length=32)]
+Clearance = Annotated[tuple[DataClass, ...], Field(max_length=16), ListSet()]
+Tags = Annotated[tuple[Name, ...], Field(max_length=32), ListSet()]
 
 
 class Purpose(StrEnum):
@@ -184,8 +184,8 @@ class GuardClass(ApiModel):
     """Disabled, Detect, Mask or Block; an entry under `entities` refines it. On a path the strictest wins."""
 
 
-GuardEntities = Annotated[tuple[GuardEntity, ...], ListMap("type"), Field(max_length=128)]
-GuardClasses = Annotated[tuple[GuardClass, ...], ListMap("name"), Field(max_length=16)]
+GuardEntities = Annotated[tuple[GuardEntity, ...], Field(max_length=128), ListMap("type")]
+GuardClasses = Annotated[tuple[GuardClass, ...], Field(max_length=16), ListMap("name")]
 
 
 class ConditionStatus(StrEnum):
@@ -218,7 +218,7 @@ class Status(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """Generation of the spec that this status speaks about."""
-    conditions: Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=32)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListMap("type")] = ()
     """Ready, Accepted and what is specific to the kind."""
 
 

@@ -73,7 +73,7 @@ class ProviderModel(ApiModel):
     checked."""
     price: Price | None = None
     """Price list. Default: free, as for a model on one's own hardware."""
-    purposes: Annotated[tuple[Purpose, ...], ListSet(), Field(min_length=1, max_length=3)] | None = None
+    purposes: Annotated[tuple[Purpose, ...], Field(min_length=1, max_length=3), ListSet()] | None = None
     """What the model is good enough for: plan, work, summarize. Default: all."""
 
 
@@ -92,7 +92,7 @@ class ModelProviderSpec(ApiModel):
     """Ollama, usually on one's own machines. Default: not set."""
     credentials_ref: CredentialsRef | None = None
     """API key. Default: none, for servers that ask for no key."""
-    models: Annotated[tuple[ProviderModel, ...], ListMap("name"), Field(min_length=1, max_length=128)]
+    models: Annotated[tuple[ProviderModel, ...], Field(min_length=1, max_length=128), ListMap("name")]
     """Models that may be used; others of the provider cannot."""
     limits: Limits | None = None
     """Rate limit and timeout. Default: no rate limit, 120s."""

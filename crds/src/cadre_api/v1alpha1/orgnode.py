@@ -65,7 +65,7 @@ class Member(ApiModel):
 
     person_ref: ObjectRef
     """The person."""
-    roles: Annotated[tuple[MemberRole, ...], ListSet(), Field(min_length=1, max_length=8)]
+    roles: Annotated[tuple[MemberRole, ...], Field(min_length=1, max_length=8), ListSet()]
     """Head, Member, Approver, Auditor or AgentRequester; given by the head of the parent node."""
 
 
@@ -131,9 +131,9 @@ class Grant(ApiModel):
 
     name: Name
     """Name of the grant."""
-    kinds: Annotated[tuple[GrantKind, ...], ListSet(), Field(min_length=1, max_length=2)]
+    kinds: Annotated[tuple[GrantKind, ...], Field(min_length=1, max_length=2), ListSet()]
     """What may be attached: OrgNode, Agent or both."""
-    namespaces: Annotated[tuple[Name, ...], ListSet(), Field(min_length=1, max_length=64)]
+    namespaces: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64), ListSet()]
     """Namespaces that may do so, named one by one."""
 
 
@@ -177,7 +177,7 @@ class OrgNodeSpec(ApiModel):
     alone."""
     agents: AgentRules | None = None
     """Which agents may live here. Default: what the parent allows."""
-    grants: Annotated[tuple[Grant, ...], ListMap("name"), Field(max_length=32)] = ()
+    grants: Annotated[tuple[Grant, ...], Field(max_length=32), ListMap("name")] = ()
     """Other namespaces that may attach nodes or agents here. Default: none."""
 
 

@@ -43,7 +43,7 @@ class PersonSpec(ApiModel):
     """Where notifications go; never an identity. Default: none, so no mail is sent."""
     clearance: Clearance = ()
     """Data classes this person may see unmasked; widening it needs a tenant admin. Default: none."""
-    absences: Annotated[tuple[Absence, ...], ListMap("name"), Field(max_length=64)] = ()
+    absences: Annotated[tuple[Absence, ...], Field(max_length=64), ListMap("name")] = ()
     """Times away, kept by the person or HR. Default: none."""
 
 

@@ -133,11 +133,11 @@ class PolicyResource(ApiModel):
     """Cadre's own tools: Mesh, Guard or Memory. Default: not set."""
     goose_extension: Name | None = None
     """Tools of an extension inside the agent's container. Default: not set."""
-    tools: Annotated[tuple[ToolName, ...], ListSet(), Field(min_length=1, max_length=128)] | None = None
+    tools: Annotated[tuple[ToolName, ...], Field(min_length=1, max_length=128), ListSet()] | None = None
     """Beside a source of tools: only these. Default: all of them."""
     provider_ref: ObjectRef | None = None
     """Models of a provider. Default: not set."""
-    models: Annotated[tuple[ModelName, ...], ListSet(), Field(min_length=1, max_length=64)] | None = None
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1, max_length=64), ListSet()] | None = None
     """Beside providerRef: only these. Default: all of them."""
     locality: Locality | None = None
     """Models by where they run: Local or Cloud. Default: not set."""
@@ -187,7 +187,7 @@ class PolicyRule(ApiModel):
     """Name of the rule, shown to whoever it stops and in the audit trail."""
     effect: Effect
     """Allow, Deny or RequireApproval."""
-    actions: Annotated[tuple[Action, ...], ListSet(), Field(min_length=1, max_length=16)]
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=16), ListSet()]
     """What the rule is about, such as CallTool or UseModel."""
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=32)] | None = None
     """Who acts. Default: everyone the policy's targets govern."""
@@ -233,7 +233,7 @@ class Recognizer(ApiModel):
 
 
 Terms = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], ListSet(), Field(max_length=1024)
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=1024), ListSet()
 ]
 
 
@@ -246,7 +246,7 @@ class PolicyGuard(ApiModel):
     """Actions by entity type. Default: none."""
     classes: GuardClasses = ()
     """Actions by data class, such as PHI: Block. Default: none."""
-    recognizers: Annotated[tuple[Recognizer, ...], ListMap("name"), Field(max_length=64)] = ()
+    recognizers: Annotated[tuple[Recognizer, ...], Field(max_length=64), ListMap("name")] = ()
     """Patterns of your own. Default: none."""
     allow_list: Terms = ()
     """Terms that are never masked, such as the company's name; counts as widening. Default: none."""
@@ -272,7 +272,7 @@ class PolicySpec(ApiModel):
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
     """The parts of the chart that the policy governs."""
-    rules: Annotated[tuple[PolicyRule, ...], ListMap("name"), Field(min_length=1, max_length=64)] | None = (
+    rules: Annotated[tuple[PolicyRule, ...], Field(min_length=1, max_length=64), ListMap("name")] | None = (
         None
     )
     """Decisions: all that match count, Deny over RequireApproval over Allow. Default: none."""

@@ -52,7 +52,7 @@ class ToolRule(ApiModel):
     """Name of the tool as its server lists it."""
 
 
-ToolRules = Annotated[tuple[ToolRule, ...], ListMap("tool"), Field(max_length=128)]
+ToolRules = Annotated[tuple[ToolRule, ...], Field(max_length=128), ListMap("tool")]
 
 
 class ProfileTool(ApiModel):
@@ -126,7 +126,7 @@ class Recipe(ApiModel):
     """Title for people who pick a recipe."""
     description: LongText | None = None
     """What the recipe does and when to use it. Default: none."""
-    parameters: Annotated[tuple[Parameter, ...], ListMap("name"), Field(max_length=32)] = ()
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=32), ListMap("name")] = ()
     """Inputs of the recipe. Default: none."""
     prompt: Prompt
     """The task's text; `{{ name }}` stands for a parameter."""
@@ -153,15 +153,15 @@ class RoleProfileSpec(ApiModel):
     """System prompt of agents in this role. Default: that of the inherited profiles."""
     hints: Annotated[tuple[LongText, ...], Field(max_length=64)] = ()
     """Short facts added to the instructions, such as the start of the fiscal year. Default: none."""
-    skills: Annotated[tuple[Skill, ...], ListMap("name"), Field(max_length=64)] = ()
+    skills: Annotated[tuple[Skill, ...], Field(max_length=64), ListMap("name")] = ()
     """What the router may give to this role. Default: none, so it is found by role or name only."""
-    tools: Annotated[tuple[ProfileTool, ...], ListMap("name"), Field(max_length=64)] = ()
+    tools: Annotated[tuple[ProfileTool, ...], Field(max_length=64), ListMap("name")] = ()
     """Tools; nothing that is not listed exists for the agent. Default: none."""
     models: ProfileModels | None = None
     """Models by purpose. Default: those of the inherited profiles."""
     guard: ProfileGuard | None = None
     """Treatment of private data. Default: mode Mask, no clearance."""
-    recipes: Annotated[tuple[Recipe, ...], ListMap("name"), Field(max_length=64)] = ()
+    recipes: Annotated[tuple[Recipe, ...], Field(max_length=64), ListMap("name")] = ()
     """Ready-made tasks of the role. Default: those of the inherited profiles."""
     memory: Memory | None = None
     """What is remembered between tasks. Default: nothing."""

@@ -57,7 +57,7 @@ class StdioServer(ApiModel):
         tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...], Field(min_length=1, max_length=64)
     ]
     """Program and arguments."""
-    env: Annotated[tuple[EnvVar, ...], ListMap("name"), Field(max_length=64)] = ()
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=64), ListMap("name")] = ()
     """Environment of the program; nothing else of ours is in it. Default: empty."""
 
 
@@ -91,7 +91,7 @@ class ToolServerSpec(ApiModel):
     """Bearer token sent to an http server. Default: none."""
     clearance: Clearance = ()
     """Data classes that the server may receive unmasked. Default: none, so it sees tokens only."""
-    tools: Annotated[tuple[PinnedTool, ...], ListMap("name"), Field(min_length=1, max_length=128)]
+    tools: Annotated[tuple[PinnedTool, ...], Field(min_length=1, max_length=128), ListMap("name")]
     """The pinned tools; others of the server cannot be called."""
     limits: Limits | None = None
     """Rate limit and timeout. Default: no rate limit, 120s."""

@@ -48,7 +48,7 @@ class Step(ApiModel):
 
     name: Name
     """Name of the step; later steps and results refer to it."""
-    depends_on: Annotated[tuple[Name, ...], ListSet(), Field(max_length=32)] = ()
+    depends_on: Annotated[tuple[Name, ...], Field(max_length=32), ListSet()] = ()
     """Steps that must have succeeded before. Default: none, so it starts at once."""
     task: TaskTemplate | None = None
     """Work for an agent. Default: not set."""
@@ -98,9 +98,9 @@ class WorkflowSpec(ApiModel):
 
     description: LongText | None = None
     """What the workflow is for. Default: none."""
-    parameters: Annotated[tuple[Parameter, ...], ListMap("name"), Field(max_length=32)] = ()
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=32), ListMap("name")] = ()
     """Inputs, readable as `params.name`. Default: none."""
-    steps: Annotated[tuple[Step, ...], ListMap("name"), Field(min_length=1, max_length=64)]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=64), ListMap("name")]
     """The steps; order comes from dependsOn, not from the list."""
 
 
