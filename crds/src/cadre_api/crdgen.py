@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from cadre_api.schema import Column
 from cadre_api.structural import Schema, structural
@@ -16,6 +17,14 @@ from cadre_api.v1alpha1 import GROUP, KINDS, VERSION, Resource
 
 _HEADER = "# Generated from the models of cadre_api by `make generate`. Do not edit.\n"
 _METADATA = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML: equal parts are written out, never as anchors."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def crd(kind: type[Resource]) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def _column(column: Column) -> dict[str, Any]:
 def render() -> dict[str, str]:
     """Return the text of each CRD file by its name, the same on every run."""
     return {
-        f"{kind.crd.plural}.yaml": _HEADER + yaml.safe_dump(crd(kind), sort_keys=False, width=110)
+        f"{kind.crd.plural}.yaml": _HEADER + yaml.dump(crd(kind), Dumper=_Dumper, sort_keys=False, width=110)
         for kind in KINDS.values()
     }
 

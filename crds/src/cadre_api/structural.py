@@ -56,7 +56,7 @@ def _in_order(schema: Schema) -> Schema:
 def _inline(
     schema: Schema, defs: Mapping[str, Schema], seen: tuple[str, ...]
 ) -> tuple[Schema, tuple[str, ...]]:
-    """Replace `$ref` and the optional form `anyOf: [X, null]` by X, siblings (the field's own words) winning."""
+    """Replace `$ref` and the optional form `anyOf: [X, null]` by X; the field's own words win."""
     while "$ref" in schema or "anyOf" in schema:
         siblings = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf")}
         if "$ref" in schema:

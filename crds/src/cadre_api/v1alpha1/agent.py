@@ -265,6 +265,7 @@ class Agent(Resource):
     """A running, governed assistant at a node of the org chart."""
 
     validations = (
+        *Resource.validations,
         Rule(
             "self.metadata.name.size() <= 52",
             "the name of an Agent has at most 52 characters: its pods need the rest",

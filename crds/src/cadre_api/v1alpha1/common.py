@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue
 
 from cadre_api.data_classes import DataClass, GuardMode
-from cadre_api.schema import ApiModel, Crd, ListMap, ListSet, exactly_one_of
+from cadre_api.schema import ApiModel, Crd, ListMap, ListSet, Rule, exactly_one_of
 from cadre_api.units import DURATION_PATTERN, MONEY_PATTERN, QUANTITY_PATTERN
 
 GROUP = "cadre.dev"
@@ -250,6 +250,13 @@ class ObjectMeta(ApiModel):
 class Resource(ApiModel):
     """One object of the API; each kind narrows `kind`, `spec` and `status`."""
 
+    validations: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"self.metadata.name.size() <= 63 && self.metadata.name.matches('{NAME_PATTERN}')",
+            "metadata.name must be a DNS label: up to 63 lower-case letters, digits and dashes",
+            lambda resource: len(resource.metadata.name) <= 63,
+        ),
+    )
     crd: ClassVar[Crd]
 
     api_version: Literal["cadre.dev/v1alpha1"] = API_VERSION

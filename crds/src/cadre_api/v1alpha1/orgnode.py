@@ -203,6 +203,7 @@ class OrgNode(Resource):
     """One unit or position of the org chart; a tree by `parentRef`."""
 
     validations = (
+        *Resource.validations,
         Rule(
             "!has(self.spec.parentRef) || has(self.spec.parentRef.__namespace__)"
             " || self.spec.parentRef.name != self.metadata.name",
