@@ -1,0 +1,49 @@
+"""What a detector looks for: the chart's terms, the policy's lists and recognisers, thresholds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from cadre_detect.entities import DEFAULT_ENTITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A literal that is an entity wherever it stands: a name of the chart, an entry of a deny list."""
+
+    text: str
+    entity_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognizer:
+    """A pattern of the tenant's own, in RE2 syntax (linear time: a policy author cannot stall the guard)."""
+
+    name: str
+    pattern: str
+    entity: str
+    data_class: str = "PII"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectConfig:
+    """Everything a scan depends on; equal configurations give equal findings."""
+
+    languages: tuple[str, ...] = ("en",)
+    terms: tuple[Term, ...] = ()
+    allow_list: tuple[str, ...] = ()
+    deny_list: tuple[Term, ...] = ()
+    recognizers: tuple[Recognizer, ...] = ()
+    entities: frozenset[str] = DEFAULT_ENTITIES
+    """Built-in types to look for; ORGANIZATION and the PHI types must be named to be active."""
+    threshold: float = 0.35
+    """Lowest score that counts. presidio gives a phone number 0.4 without context: above that they vanish."""
+    ner: bool = True
+    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "CA", "BR", "AU")
+
+    def revision(self) -> bytes:
+        """A digest that changes whenever findings could (cache key)."""
+        fields = asdict(self) | {"entities": sorted(self.entities), "format": 1}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()

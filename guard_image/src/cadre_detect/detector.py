@@ -1,0 +1,115 @@
+"""The detector: every recogniser over a text, decoded where it is encoded, as disjoint findings.
+
+Any fault of a recogniser ends the scan with DetectionError: a caller that cannot tell what a text holds must
+not let it pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cadre_detect import contextual, credentials, decode, ner, validated
+from cadre_detect.cache import SpanCache
+from cadre_detect.config import DetectConfig
+from cadre_detect.entities import CREDENTIALS, DATA_CLASSES, PII, TOKEN_LIKE
+from cadre_detect.errors import DetectionError
+from cadre_detect.findings import Finding, resolve
+from cadre_detect.linear import Pattern, compile_pattern
+from cadre_detect.terms import Needle, TermScanner, part_needles, whole_needles
+from cadre_detect.tokens import TOKEN_RE, find_tokens, normalise
+
+
+class Detector:
+    """Finds entities under one configuration; threads may share it."""
+
+    def __init__(self, config: DetectConfig, cache: SpanCache | None = None) -> None:
+        """Raises DetectionError(RecognizerInvalid) naming a recogniser whose pattern RE2 refuses."""
+        self.config = config
+        self._cache = cache
+        self._revision = config.revision()
+        self._whole = TermScanner(whole_needles(config.terms))
+        self._parts = TermScanner(part_needles(config.terms))
+        self._denied = TermScanner(Needle(term.text, term.entity_type) for term in config.deny_list)
+        self._allowed = frozenset(normalise("PERSON", text) for text in config.allow_list)
+        self._custom = [
+            (item.entity, item.data_class, _compiled(item.name, item.pattern)) for item in config.recognizers
+        ]
+
+    def scan(self, text: str, *, prose: bool = True) -> list[Finding]:
+        """Disjoint findings in order; without `prose` (keys, schemas) only patterns and whole terms.
+
+        Raises DetectionError when any recogniser fails.
+        """
+        if not text or text.isspace():
+            return []
+        digest = self._cache.digest(self._revision + bytes([prose]), text) if self._cache else b""
+        known = self._cache.get(digest) if self._cache else None
+        if known is None:
+            known = tuple(self._scan_safely(text, prose))
+            if self._cache:
+                self._cache.put(digest, known)
+        return list(known)
+
+    def warm_up(self) -> None:
+        """Load models and validators now (seconds), so that the first request does not pay for it."""
+        self.scan("Hanna Keller, DE89 3704 0044 0532 0130 00, +49 30 901820, 4111 1111 1111 1111")
+
+    def _scan_safely(self, text: str, prose: bool) -> list[Finding]:
+        try:
+            return self._scan_all(text, prose)
+        except DetectionError:
+            raise
+        except Exception as error:
+            raise DetectionError("DetectorFailed", type(error).__name__) from error
+
+    def _scan_all(self, text: str, prose: bool) -> list[Finding]:
+        tokens = find_tokens(text)
+        rest = TOKEN_RE.sub(lambda match: " " * len(match.group()), text) if tokens else text
+        found = self._filtered(rest, self._recognise(rest, prose))
+        found += decode.scan(rest, lambda plain: self._filtered(plain, self._recognise(plain, prose)))
+        found += [Finding(TOKEN_LIKE, token.start, token.end, 2.0, PII) for token in tokens]
+        return resolve(text, found)
+
+    def _recognise(self, text: str, prose: bool) -> Iterator[Finding]:
+        wanted = self.config.entities
+        yield from self._whole.scan(text)
+        yield from self._denied.scan(text)
+        yield from contextual.scan(text, wanted)
+        yield from validated.scan(text, wanted, self.config.phone_regions)
+        if wanted & _CREDENTIAL_TYPES:
+            yield from (finding for finding in credentials.scan(text) if finding.entity_type in wanted)
+        for entity, data_class, pattern in self._custom:
+            yield from _custom(entity, data_class, pattern, text)
+        if prose:
+            yield from self._parts.scan(text)
+        if prose and self.config.ner:
+            yield from ner.scan(text, self.config.languages, wanted)
+
+    def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
+        """What reaches the threshold and is not allowed by name; what is denied stays."""
+        kept = [f for f in findings if f.score >= self.config.threshold and f.start < f.end]
+        if not self._allowed:
+            return kept
+        denied = {(f.start, f.end) for f in self._denied.scan(text)}
+        return [
+            f
+            for f in kept
+            if (f.start, f.end) in denied or normalise("PERSON", text[f.start : f.end]) not in self._allowed
+        ]
+
+
+_CREDENTIAL_TYPES = frozenset(kind for kind, data_class in DATA_CLASSES.items() if data_class == CREDENTIALS)
+
+
+def _compiled(name: str, pattern: str) -> Pattern:
+    try:
+        return compile_pattern(pattern)
+    except ValueError as error:
+        raise DetectionError("RecognizerInvalid", f"recognizer {name!r}: {error}; use RE2 syntax") from error
+
+
+def _custom(entity: str, data_class: str, pattern: Pattern, text: str) -> Iterator[Finding]:
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        if start < end:
+            yield Finding(entity, start, end, 0.95, data_class)

@@ -1,0 +1,84 @@
+"""The token grammar: what stands in for a value, how it is made, found and told from its own beginnings.
+
+A token is TAG `x` VERSION ID: 2 to 16 letters A-Z, a literal `x`, one character naming the key version, 16
+characters of Crockford base32 (80 bits). Letters and digits alone survive JSON, Markdown, URLs and every
+tokenizer unescaped; only the tag has capitals, so two tokens can never overlap and a reader of a stream knows
+a token's end without looking further.
+
+The id is keyed over the *exact* text of a value. Normalising first would give two spellings one token, and
+then one of them could not be restored exactly; `normalise` serves comparison (allow lists) and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from cadre_detect.entities import tag_for
+
+ID_LENGTH = 16
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+DOMAIN = b"cadre/token/v1"
+MAX_TOKEN = 16 + 2 + ID_LENGTH
+
+TOKEN_RE = re.compile(rf"[A-Z]{{2,16}}x[0-9a-z][{ALPHABET}]{{{ID_LENGTH}}}")
+_BEGINNING = re.compile(rf"[A-Z]{{1,16}}\Z|[A-Z]{{2,16}}x(?:[0-9a-z][{ALPHABET}]{{0,{ID_LENGTH - 1}}})?\Z")
+_CASELESS = frozenset({"EMAIL_ADDRESS", "PERSON", "LOCATION", "ORGANIZATION", "IBAN_CODE"})
+_SPACELESS = frozenset({"IBAN_CODE", "CREDIT_CARD", "PHONE_NUMBER", "US_SSN"})
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMatch:
+    """A token-shaped span of a text."""
+
+    start: int
+    end: int
+    text: str
+
+
+def make_token(key: bytes, version: str, entity_type: str, value: str) -> str:
+    """The token of a value under a tenant key (HMAC-SHA256, RFC 2104, over length-prefixed fields).
+
+    Raises ValueError for an empty key or a version that is not one character 0-9 or a-z.
+    """
+    if not key:
+        raise ValueError("a token key must not be empty")
+    if not re.fullmatch(r"[0-9a-z]", version):
+        raise ValueError("a key version is one character 0-9 or a-z")
+    fields = (DOMAIN, version.encode(), entity_type.encode(), value.encode("utf-8", "surrogatepass"))
+    message = b"".join(len(field).to_bytes(8, "big") + field for field in fields)
+    number = int.from_bytes(hmac.new(key, message, hashlib.sha256).digest()[:10], "big")
+    return f"{tag_for(entity_type)}x{version}{_base32(number)}"
+
+
+def _base32(number: int) -> str:
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(5 * (ID_LENGTH - 1), -1, -5))
+
+
+def find_tokens(text: str) -> list[TokenMatch]:
+    """Every token-shaped span, left to right; a span may start with capitals that precede the real token."""
+    return [TokenMatch(m.start(), m.end(), m.group()) for m in TOKEN_RE.finditer(text)]
+
+
+def suffixes(match: str) -> list[str]:
+    """A token-shaped span and what remains of it when capitals glued to its front are taken off."""
+    tag_length = match.index("x")
+    return [match[i:] for i in range(tag_length - 1)]
+
+
+def holdback(text: str) -> int:
+    """Index of the longest suffix that could still become a token; `len(text)` when there is none."""
+    start = max(0, len(text) - MAX_TOKEN)
+    match = _BEGINNING.search(text, start)
+    return match.start() if match else len(text)
+
+
+def normalise(entity_type: str, value: str) -> str:
+    """A spelling-independent form of a value, for comparison only."""
+    form = unicodedata.normalize("NFC", value).strip()
+    if entity_type in _CASELESS:
+        form = form.casefold()
+    return re.sub(r"[\s().\-/]", "", form) if entity_type in _SPACELESS else re.sub(r"\s+", " ", form)
