@@ -113,6 +113,8 @@ class GuardSpec:
     allow_list: tuple[str, ...]
     deny_list: tuple[str, ...]
     clearance: frozenset[str]
+    entity_classes: Mapping[str, str] = field(default_factory=dict)
+    """Data class of the entities that only the tenant's own recognizers find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ class EffectiveAgent:
     rights_hash: str
     """sha256 over the canonical effective rights: what consent is bound to."""
     needs_consent: bool = False
+    consent: str = "Head"
+    """Whose consent the node asks for: Never | Head | Approver."""
+    retention: Mapping[str, int] = field(default_factory=dict)
+    """transcriptDays, artifactDays: the shortest on the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,8 @@ class ApprovalRule:
     separation_of_duties: bool
     timeout_seconds: int
     on_timeout: str
+    node: str = ""
+    """Node where the reporting line starts; empty = the node of the agent that asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +193,8 @@ class Rule:
     when: str
     approval: ApprovalRule | None
     enforced: bool
+    message: str = ""
+    """Said to whoever is refused or asked."""
 
 
 @dataclass(frozen=True, slots=True)

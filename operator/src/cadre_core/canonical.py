@@ -1,0 +1,67 @@
+"""One byte form for every value that is compared, hashed or signed: two programs agree on what is the same."""
+
+import hashlib
+from collections.abc import Mapping, Set
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+import rfc8785
+
+MAX_DEPTH = 64
+"""Deepest nesting taken; an argument tree needs less, a bomb needs more."""
+
+
+class CanonicalError(ValueError):
+    """The value has no canonical JSON form; `reason` says why: NumberOutOfRange, TooDeep or NotJson."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def canonical_json(obj: object) -> bytes:
+    """Serialise to RFC 8785 bytes; any mapping or sequence will do, sets are sorted. Raises CanonicalError."""
+    try:
+        return rfc8785.dumps(plain(obj))  # type: ignore[arg-type]
+    except (rfc8785.IntegerDomainError, rfc8785.FloatDomainError) as error:
+        raise CanonicalError(
+            "NumberOutOfRange", f"{error}; numbers are IEEE doubles, integers within ±2^53"
+        ) from error
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise CanonicalError("NotJson", str(error)) from error
+
+
+def digest(obj: object) -> str:
+    """Return `sha256:<hex>` over the canonical JSON. Raises CanonicalError."""
+    return "sha256:" + hashlib.sha256(canonical_json(obj)).hexdigest()
+
+
+def plain(obj: object, depth: int = 0) -> object:
+    """Turn frozen values (mappings, tuples, sets, dataclasses, dates, decimals) into bare JSON types."""
+    if depth > MAX_DEPTH:
+        raise CanonicalError("TooDeep", f"nested more than {MAX_DEPTH} levels deep")
+    match obj:
+        case Enum():
+            return obj.value
+        case None | bool() | int() | float() | str():
+            return obj
+        case Mapping():
+            return {key: plain(value, depth + 1) for key, value in obj.items()}
+        case list() | tuple():
+            return [plain(value, depth + 1) for value in obj]
+        case Set():
+            return sorted((plain(value, depth + 1) for value in obj), key=rfc8785.dumps)  # type: ignore[arg-type]
+        case Decimal():
+            return format(obj, "f")
+        case datetime():
+            return obj.isoformat()
+        case _:
+            return _record(obj, depth)
+
+
+def _record(obj: object, depth: int) -> object:
+    if not is_dataclass(obj):
+        raise CanonicalError("NotJson", f"{type(obj).__name__} is not a JSON value")
+    return {f.name: plain(getattr(obj, f.name), depth + 1) for f in fields(obj)}
