@@ -1,0 +1,1 @@
+"""The one way out: everything a guard says to its controller."""

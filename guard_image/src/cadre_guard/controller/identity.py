@@ -1,0 +1,60 @@
+"""Who we are to the controller: a bootstrap secret traded for a short-lived JWT, renewed before it ends."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+from cadre_api.protocol.base import type_json
+from cadre_api.protocol.guard import TokenRequest, TokenResponse
+from pydantic import ValidationError
+
+from cadre_guard.controller.problems import problem_of
+from cadre_guard.errors import GuardError
+
+_RENEW_BEFORE = timedelta(minutes=3)
+
+
+class Identity:
+    """The current JWT and the key that signs our bundles."""
+
+    def __init__(
+        self, base_url: str, http: aiohttp.ClientSession, *, agent: str, instance: str, bootstrap_file: Path
+    ) -> None:
+        self._url = f"{base_url}/guard/v1/token"
+        self._http = http
+        self._agent = agent
+        self._instance = instance
+        self._bootstrap_file = bootstrap_file
+        self._current: TokenResponse | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def bundle_key(self) -> type_json:
+        """The JWK that came with the token; empty before the first exchange."""
+        return self._current.bundle_key if self._current else {}
+
+    async def bearer(self) -> str:
+        """The header value; raises GuardError when refused, aiohttp errors when the controller is away."""
+        async with self._lock:
+            if self._current is None or self._current.expires_at - datetime.now(UTC) < _RENEW_BEFORE:
+                self._current = await self._exchange()
+            return f"Bearer {self._current.token}"
+
+    def forget(self) -> None:
+        """The controller did not accept the token: trade again before the next call."""
+        self._current = None
+
+    async def _exchange(self) -> TokenResponse:
+        secret = await asyncio.to_thread(self._bootstrap_file.read_text)
+        request = TokenRequest(bootstrap=secret.strip(), agent=self._agent, instance=self._instance)
+        async with self._http.post(
+            self._url, json=request.model_dump(mode="json", by_alias=True)
+        ) as response:
+            body = await response.read()
+            if response.status != 200:
+                raise problem_of(response.status, body)
+            try:
+                return TokenResponse.model_validate_json(body)
+            except ValidationError:
+                raise GuardError("BadAnswer", "the controller's token answer is not understood") from None

@@ -1,0 +1,126 @@
+"""Mask and restore for one agent: detection off the event loop, tokens in one batch, fail closed."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cadre_api.protocol.guard import AgentBundle, IssueItem, IssueRequest, RestoreRequest
+from cadre_detect import Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
+from cadre_detect.jsonwalk import DATA, Json, WalkRules
+from cadre_detect.masking import Entity, MaskPlan, apply, plan
+
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.errors import GuardError
+from cadre_guard.masking.pairs import SessionPairs
+from cadre_guard.masking.rules import detect_config, mask_policy
+
+_T = TypeVar("_T")
+_BATCH = 2000
+_THREADS = 2
+
+
+class GuardRefusedError(GuardError):
+    """Nothing may leave: policy blocks it, or it could not be judged."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message, retryable=False, status=403)
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A document that may leave, and what was replaced in it (entity type -> count)."""
+
+    document: Json
+    redactions: dict[str, int]
+
+
+class Masker:
+    """Shared by all sessions of an agent under one bundle; `use` puts a new bundle's rules in force."""
+
+    def __init__(self, controller: ControllerClient) -> None:
+        self._controller = controller
+        self._cache = SpanCache(secrets.token_bytes(32))
+        self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="detect")
+        self._detector: Detector | None = None
+        self._bundle: AgentBundle | None = None
+
+    async def use(self, bundle: AgentBundle) -> None:
+        """Compile the bundle's rules and load models; raises GuardError and keeps the old rules."""
+        mask_policy(bundle)
+        try:
+            detector = await self._off_loop(lambda: Detector(detect_config(bundle), self._cache))
+            await self._off_loop(detector.warm_up)
+        except DetectionError as error:
+            raise GuardError(error.reason, "the bundle's recognisers cannot be used") from None
+        self._detector, self._bundle = detector, bundle
+
+    def close(self) -> None:
+        """End the detection threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def mask(self, pairs: SessionPairs, document: Json, rules: WalkRules = DATA) -> Masked:
+        """The document with tokens for what must not leave; in doubt raises GuardRefusedError."""
+        detector, bundle = self._detector, self._bundle
+        if detector is None or bundle is None:
+            raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
+        policy = mask_policy(bundle)
+        seen = tuple(pairs.tokens)
+        try:
+            planned = await self._off_loop(
+                lambda: plan(document, detector, policy, rules=rules, known_tokens=pairs.known, seen=seen)
+            )
+            tokens = await self._tokens_for(pairs, planned)
+            masked = await self._off_loop(lambda: apply(planned, tokens))
+        except Blocked as error:
+            types = ", ".join(error.entity_types)
+            raise GuardRefusedError(error.reason, f"policy blocks {types} from leaving") from None
+        except DetectionError as error:
+            raise GuardRefusedError(
+                error.reason, "the text could not be checked, so nothing was sent"
+            ) from None
+        return Masked(
+            masked, dict(Counter(kind for kind, _value in planned.entities) | Counter(planned.counts))
+        )
+
+    async def mask_text(self, pairs: SessionPairs, text: str) -> Masked:
+        """`mask` for a plain text; `document` is a string."""
+        return await self.mask(pairs, text)
+
+    async def fetch_values(self, pairs: SessionPairs, texts: Iterable[str]) -> int:
+        """Ask for the values of all tokens in texts from the controller; answers how many came."""
+        missing = pairs.admit(texts)
+        count = 0
+        for start in range(0, len(missing), _BATCH):
+            batch = tuple(missing[start : start + _BATCH])
+            answer = await self._controller.restore(RestoreRequest(session_id=pairs.session_id, tokens=batch))
+            for token, value in answer.values.items():
+                pairs.learn_restored(token, value)
+            count += len(answer.values)
+        return count
+
+    def restore_text(self, pairs: SessionPairs, text: str) -> str:
+        """Known tokens within clearance back to values."""
+        return restore_text(text, pairs.values)
+
+    def restore(self, pairs: SessionPairs, document: Json) -> Json:
+        """The same for a document."""
+        return restore_json(document, pairs.values)
+
+    async def _tokens_for(self, pairs: SessionPairs, planned: MaskPlan) -> dict[Entity, str]:
+        new = [entity for entity in planned.entities if entity not in pairs.tokens]
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            items = tuple(IssueItem(entity_type=kind, value=value) for kind, value in batch)
+            answer = await self._controller.issue(IssueRequest(session_id=pairs.session_id, items=items))
+            if len(answer.tokens) != len(batch):
+                raise DetectionError("TokenMissing", "the controller answered another number of tokens")
+            for entity, token in zip(batch, answer.tokens, strict=True):
+                pairs.learn(entity, token)
+        return {entity: pairs.tokens[entity] for entity in planned.entities}
+
+    async def _off_loop(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

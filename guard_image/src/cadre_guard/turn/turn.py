@@ -1,0 +1,59 @@
+"""A turn in progress, and where the endpoints find it by the agent's session id."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cadre_api.protocol.guard import AgentBundle, Lease
+from opentelemetry.context import Context
+
+from cadre_guard.errors import GuardError
+from cadre_guard.masking.pairs import SessionPairs
+from cadre_guard.turn.record import TurnRecord
+
+
+@dataclass(slots=True)
+class Turn:
+    """Everything the endpoints need to know about the work behind a request."""
+
+    lease: Lease
+    bundle: AgentBundle
+    pairs: SessionPairs
+    deadline: float
+    """Loop time."""
+    trace: Context | None = None
+    record: TurnRecord = field(default_factory=TurnRecord)
+    agent_session: str = ""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set = end what is under way, answer open permissions with `cancelled`."""
+    failure: GuardError | None = None
+
+    def stop(self, failure: GuardError) -> None:
+        """End the turn for this reason; the first reason stays."""
+        if self.failure is None:
+            self.failure = failure
+        self.stopping.set()
+
+    def remaining(self) -> float:
+        """Seconds until the turn's deadline, never below zero."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+
+class TurnRegistry:
+    """Turns by the agent's session id: ids are guessable, so each names a turn of this one process only."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[str, Turn] = {}
+
+    def add(self, session: str, turn: Turn) -> None:
+        """Make a turn findable."""
+        turn.agent_session = session
+        self._by_session[session] = turn
+
+    def remove(self, turn: Turn) -> None:
+        """The turn is over: later requests under its session are refused."""
+        self._by_session.pop(turn.agent_session, None)
+
+    def find(self, session: str) -> Turn | None:
+        """The running turn behind an agent's session id."""
+        turn = self._by_session.get(session)
+        return None if turn is None or turn.stopping.is_set() else turn
