@@ -42,6 +42,11 @@ def _phone_length(value: str) -> bool:
     return 7 <= len(_digits(value)) <= 15
 
 
+def _international(value: str) -> bool:
+    """`+` and 7 to 15 digits (ITU-T E.164); unseparated ones need 10, else they are signed numbers."""
+    return _phone_length(value) and (not value[1:].isdigit() or len(value) > 10)
+
+
 def _any(value: str) -> bool:
     return True
 
@@ -73,7 +78,7 @@ _RECORD = (
 )
 _RULES = (
     _Rule("EMAIL_ADDRESS", compile_pattern(_EMAIL), 0, 1.0, _any),
-    _Rule("PHONE_NUMBER", compile_pattern(_INTERNATIONAL), 0, 0.6, _phone_length),
+    _Rule("PHONE_NUMBER", compile_pattern(_INTERNATIONAL), 0, 0.6, _international),
     _Rule("PHONE_NUMBER", compile_pattern(_SPOKEN_PHONE), 1, 0.65, _phone_length),
     _Rule("CREDIT_CARD", compile_pattern(_SPOKEN_CARD), 1, 0.9, _passes_luhn),
     _Rule("DATE_OF_BIRTH", compile_pattern(_BIRTH), 1, 0.8, _any),

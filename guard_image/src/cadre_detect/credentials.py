@@ -45,7 +45,8 @@ _SHAPES = (
 )
 _ASSIGNED = (
     r"(?i)(api[_\- ]?key|secret[_\- ]?(?:access[_\- ]?)?key|secret|access[_\- ]?key"
-    r"|access[_\- ]?token|auth[_\- ]?token|client[_\- ]?secret|private[_\- ]?key|token|passphrase|passw(?:or)?d|passwort|pwd|credentials?)"
+    r"|access[_\- ]?token|auth[_\- ]?token|client[_\- ]?secret|private[_\- ]?key"
+    r"|token|passphrase|passw(?:or)?d|passwort|pwd|credentials?)"
     r"[\"']?\s*(?:[:=]|=>|\bis\b|\bwas\b|\blautet\b)\s*[\"']?([^\s\"'`,;<>(){}\[\]]{6,})"
 )
 _NEAR = (

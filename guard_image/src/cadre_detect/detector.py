@@ -74,8 +74,10 @@ class Detector:
         wanted = self.config.entities
         yield from self._whole.scan(text)
         yield from self._denied.scan(text)
-        yield from contextual.scan(text, wanted)
-        yield from validated.scan(text, wanted, self.config.phone_regions)
+        plain = list(contextual.scan(text, wanted))
+        dialled = [finding for finding in plain if finding.entity_type == "PHONE_NUMBER"]
+        yield from plain
+        yield from validated.scan(text, wanted, self.config.phone_regions, dialled)
         if wanted & _CREDENTIAL_TYPES:
             yield from (finding for finding in credentials.scan(text) if finding.entity_type in wanted)
         for entity, data_class, pattern in self._custom:

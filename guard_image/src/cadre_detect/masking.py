@@ -21,6 +21,8 @@ from cadre_detect.jsonwalk import DATA, Json, Kind, WalkRules, rewrite
 from cadre_detect.terms import Form, Needle, TermScanner
 from cadre_detect.tokens import suffixes
 
+_PROSE = frozenset({Kind.TEXT, Kind.FRAGMENT})
+
 Entity: TypeAlias = tuple[str, str]
 """(entity type, exact value)."""
 
@@ -124,7 +126,7 @@ class _Planner:
     def visit(self, text: str, kind: Kind) -> str:
         """Record what is to be masked in a text; returns it unchanged."""
         if (text, kind) not in self.spans:
-            findings = self._scanner.scan(text, prose=kind is Kind.TEXT)
+            findings = self._scanner.scan(text, prose=kind in _PROSE)
             self._note(text, kind, [f for f in findings if not self._is_known_token(text, f)])
         return text
 
@@ -165,7 +167,9 @@ class _Planner:
         scanner = TermScanner(needles)
         for (text, kind), findings in list(self.spans.items()):
             more = [*scanner.scan(text), *decode.scan(text, scanner.scan)]
-            if more and kind is not Kind.SCHEMA:
+            if kind not in _PROSE:
+                more = [f for f in more if not text[f.start : f.end].isalpha()]
+            if more:
                 self._mask(text, kind, resolve(text, [*findings, *more]))
 
 

@@ -33,7 +33,13 @@ def restore_json(document: Json, values: Mapping[str, str], rules: WalkRules = D
     """The document with every known token replaced, inside embedded JSON too; structural positions stay."""
 
     def visit(text: str, kind: Kind) -> str:
-        return text if kind is Kind.NUMBER else restore_text(text, values)
+        match kind:
+            case Kind.STRUCTURE | Kind.NUMBER:
+                return text
+            case Kind.FRAGMENT:
+                return restore_arguments(text, values)
+            case Kind.TEXT | Kind.KEY:
+                return restore_text(text, values)
 
     return rewrite(document, rules, visit)
 

@@ -7,6 +7,7 @@ hundred times slower. Time stamps, UUIDs and digests are taken out first: their 
 from __future__ import annotations
 
 import ipaddress
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +35,7 @@ class _Family:
     recognizer: str
     candidate: Pattern
     accept: Callable[[str, int, int], bool]
+    prepare: Callable[[str], str] = str
 
 
 _NOISE = compile_pattern(
@@ -55,6 +57,14 @@ def without_noise(text: str) -> str:
         pieces += [text[position:start], " " * (end - start)]
         position = end
     return "".join([*pieces, text[position:]])
+
+
+_CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
+
+
+def _capitals(text: str) -> str:
+    """ASCII letters in upper case, length kept; presidio knows IBANs in capitals only."""
+    return text.translate(_CAPITALS)
 
 
 def _anything(text: str, start: int, end: int) -> bool:
@@ -106,6 +116,7 @@ _FAMILIES = (
         "IbanRecognizer",
         compile_pattern(r"(?i)\b[A-Z]{2}\d{2}[ \-]?(?:[A-Z0-9][ \-]?){10,30}"),
         _anything,
+        _capitals,
     ),
     _Family(
         "IP_ADDRESS",
@@ -136,24 +147,39 @@ def _validator(name: str, regions: tuple[str, ...]) -> _Validator:
     return made
 
 
-def scan(text: str, wanted: frozenset[str], regions: tuple[str, ...]) -> Iterator[Finding]:
-    """Numbers that pass their checks, with presidio's scores."""
+def scan(
+    text: str, wanted: frozenset[str], regions: tuple[str, ...], dialled: list[Finding]
+) -> Iterator[Finding]:
+    """Numbers that pass their checks, with presidio's scores; `dialled` phone numbers are not looked at
+    again.
+    """
     quiet = without_noise(text)
     for family in _FAMILIES:
-        if family.entity_type in wanted:
-            yield from _scan_family(family, text if family.entity_type in _RAW else quiet, regions)
+        if family.entity_type == "PHONE_NUMBER":
+            yield from _scan_family(family, wanted, _blanked(quiet, dialled), regions)
+        else:
+            yield from _scan_family(family, wanted, text if family.entity_type in _RAW else quiet, regions)
 
 
-def _scan_family(family: _Family, text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
-    for first, last in _windows(text, family.candidate):
-        for result in _validator(family.recognizer, regions).analyze(
-            text[first:last], [family.entity_type], None
-        ):
+def _scan_family(
+    family: _Family, wanted: frozenset[str], text: str, regions: tuple[str, ...]
+) -> Iterator[Finding]:
+    for first, last in _windows(text, family.candidate) if family.entity_type in wanted else ():
+        window = family.prepare(text[first:last])
+        for result in _validator(family.recognizer, regions).analyze(window, [family.entity_type], None):
             start, end = first + result.start, first + result.end
             if family.accept(text, start, end):
                 yield Finding(
                     family.entity_type, start, end, result.score, data_class_for(family.entity_type)
                 )
+
+
+def _blanked(text: str, findings: list[Finding]) -> str:
+    pieces, position = [], 0
+    for finding in sorted(findings, key=lambda f: f.start):
+        pieces += [text[position : finding.start], " " * (finding.end - max(finding.start, position))]
+        position = max(position, finding.end)
+    return "".join([*pieces, text[position:]])
 
 
 def _windows(text: str, candidate: Pattern) -> Iterator[tuple[int, int]]:

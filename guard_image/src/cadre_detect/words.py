@@ -27,6 +27,6 @@ NOT_NAMES = _words("""
     list llm log markdown mcp model name none null ok ollama openai optional pdf phone postgres
     python readme regards response rest role rust sql str string subject system task thanks todo
     token tool traceback true turn typescript ui url user utf uuid visa warn warning xml yaml yes
-    zip
+    zip tel fax mobile mail best kind cheers acting admin user system
 """)
 """What a small model takes for people and places in prompts, code and logs."""
