@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.tasks import ApprovalView, TaskView
 from cadre_core.model import ApprovalRule, Problem, Snapshot
 from cadre_core.plan import AgentChange
 from cadre_core.policy.decide import PolicyProgram
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,10 @@ class HeldTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Page[T]:
+class Page(Generic[Item]):
     """A page of a listing; `next` is empty at the end."""
 
-    items: tuple[T, ...]
+    items: tuple[Item, ...]
     next: str = ""
 
 

@@ -1,0 +1,44 @@
+"""The audit chain inside a flush: heads locked in tenant order, last before COMMIT, so that no two commits extend one head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cadre_controller.store.work import AuditEntry
+from cadre_core.audit import GENESIS, seal
+
+
+async def append(connection: Any, queries: Mapping[str, str], entries: Sequence[AuditEntry]) -> None:
+    """Seal the entries onto their tenants' chains in the order given."""
+    if not entries:
+        return
+    tenants = sorted({entry.tenant for entry in entries})
+    await connection.fetch(queries["audit_ensure_heads"], tenants, GENESIS)
+    locked = await connection.fetch(queries["audit_lock_heads"], tenants)
+    heads: dict[str, tuple[int, str]] = {row["tenant"]: (row["seq"], row["hash"]) for row in locked}
+    rows = [_seal_next(heads, entry) for entry in entries]
+    await connection.fetch(queries["audit_insert"], *map(list, zip(*rows, strict=True)))
+    salts = [(e.tenant, e.event_id, name, salt) for e in entries for name, salt in e.salts.items()]
+    if salts:
+        await connection.fetch(queries["audit_insert_salts"], *map(list, zip(*salts, strict=True)))
+    advanced = [(tenant, *heads[tenant]) for tenant in tenants]
+    await connection.fetch(queries["audit_advance"], *map(list, zip(*advanced, strict=True)))
+
+
+def _seal_next(heads: dict[str, tuple[int, str]], entry: AuditEntry) -> tuple[object, ...]:
+    seq, previous = heads[entry.tenant]
+    sealed = seal(previous, seq + 1, entry.record)
+    heads[entry.tenant] = (seq + 1, sealed.hash)
+    return (
+        entry.tenant,
+        seq + 1,
+        entry.event_id,
+        previous,
+        sealed.hash,
+        sealed.canonical,
+        entry.at,
+        entry.actor_id,
+        entry.action,
+        entry.target,
+        entry.result,
+        entry.trace_id,
+    )
