@@ -1,0 +1,108 @@
+"""What the guard itself knows of a model call; success is decided from this alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cadre_detect.jsonwalk import Json
+
+from cadre_guard.stream.errors import StreamError
+
+MAX_REPLY_CHARACTERS = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRecord:
+    """A tool call as the model made it; arguments hold tokens, not values."""
+
+    id: str
+    name: str
+    arguments_masked: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRecord:
+    """The outcome of one model call."""
+
+    finished: bool
+    """The model said why it stopped and the reply ended as its format demands."""
+    finish_reason: str | None
+    usage: Mapping[str, Json] | None
+    error: str | None
+    tool_calls: tuple[ToolCallRecord, ...]
+    text_masked: str
+
+
+class ToolCallIds:
+    """Ids unique in a session: servers count `call_0` anew in every reply, and agents join by id."""
+
+    def __init__(self, prefix: str, seen: set[str]) -> None:
+        """`prefix`: unique to the model call. `seen`: shared by the session, grows here."""
+        self._prefix = prefix
+        self._seen = seen
+
+    def assign(self, original: str) -> str:
+        """The id itself when it is new to the session, else (or when empty) one that is."""
+        unique, number = original, 0
+        while not unique or unique in self._seen:
+            unique, number = f"{self._prefix}{number}", number + 1
+        self._seen.add(unique)
+        return unique
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class Recorder:
+    """Gathers a CompletionRecord while a reply passes."""
+
+    def __init__(self, ids: ToolCallIds | None = None) -> None:
+        self._ids = ids or ToolCallIds("call_", set())
+        self._calls: dict[tuple[int, int], _Call] = {}
+        self._text: list[str] = []
+        self._size = 0
+        self.ended = False
+        self.finish_reason: str | None = None
+        self.usage: Mapping[str, Json] | None = None
+        self.error: str | None = None
+
+    def text(self, masked: str) -> None:
+        """Add reply text."""
+        self._grow(masked)
+        self._text.append(masked)
+
+    def open_call(self, choice: int, index: int, original_id: str) -> str:
+        """The session-wide id of a call, assigned when first seen."""
+        call = self._calls.get((choice, index))
+        if call is None:
+            call = self._calls[choice, index] = _Call(self._ids.assign(original_id))
+        return call.id
+
+    def call(self, choice: int, index: int, name: str, arguments: str) -> None:
+        """Add to an open call's name and arguments."""
+        self._grow(arguments)
+        call = self._calls[choice, index]
+        call.name += name
+        call.arguments.append(arguments)
+
+    def fail(self, error: Json) -> None:
+        """Note an error the server put into its reply."""
+        message = error.get("type") or error.get("code") if isinstance(error, Mapping) else None
+        self.error = self.error or (str(message) if message else "ProviderError")
+
+    def record(self) -> CompletionRecord:
+        """What is known by now."""
+        calls = tuple(ToolCallRecord(c.id, c.name, "".join(c.arguments)) for c in self._calls.values())
+        finished = self.ended and self.finish_reason is not None and self.error is None
+        text = "".join(self._text)
+        return CompletionRecord(finished, self.finish_reason, self.usage, self.error, calls, text)
+
+    def _grow(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > MAX_REPLY_CHARACTERS:
+            raise StreamError("ReplyTooLarge", f"a reply exceeds {MAX_REPLY_CHARACTERS} characters")
