@@ -1,4 +1,4 @@
-"""How goose is set up for us: one provider (our endpoint), one extension (our gateway), no memory of its own."""
+"""How goose is set up for us: one provider (our endpoint), one extension (our gateway), no memory."""
 
 from pathlib import Path
 
@@ -15,7 +15,9 @@ _OFF = ("developer", "apps", "skills", "summon", "extensionmanager", "scheduler"
 _CONFIG_FILE = ".config/goose/config.yaml"
 
 
-def goose_launch(bundle: AgentBundle, *, goose: Path, prefix: str, secret: str, isolate: bool, home: Path) -> LaunchSpec:
+def goose_launch(
+    bundle: AgentBundle, *, goose: Path, prefix: str, secret: str, isolate: bool, home: Path
+) -> LaunchSpec:
     """The launch of `goose acp` (or of the bundle's own ACP agent) with our endpoints as its whole world."""
     argv = bundle.runtime_command or (str(goose), "acp")
     return LaunchSpec(

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import aiohttp
@@ -121,16 +120,16 @@ class ControllerClient:
 
     async def open_model_call(
         self, body: bytes, headers: dict[str, str], idle_seconds: float
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Start a model call; the caller reads the stream and judges errors and statuses."""
-        headers = {
-            **headers,
-            "Authorization": await self.identity.bearer(),
-            "Content-Type": "application/json",
-        }
+    ) -> aiohttp.ClientResponse:
+        """Start a model call, return at its headers; the caller reads, judges the status and closes."""
+        bearer = await self.identity.bearer()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=idle_seconds)
-        url = f"{self._base}/guard/v1/model/chat/completions"
-        return self._http.post(url, data=body, headers=headers, timeout=timeout)
+        return await self._http.post(
+            f"{self._base}/guard/v1/model/chat/completions",
+            data=body,
+            headers={**headers, "Authorization": bearer, "Content-Type": "application/json"},
+            timeout=timeout,
+        )
 
     async def export_spans(self, body: bytes) -> None:
         """OTLP/HTTP protobuf."""

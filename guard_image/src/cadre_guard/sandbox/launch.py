@@ -14,7 +14,15 @@ from pathlib import Path
 
 from cadre_guard.sandbox import kernel
 from cadre_guard.sandbox.filesystem import enter_private_root
-from cadre_guard.sandbox.spec import AGENT_BINARY, AGENT_UID, HOME, NAMESPACES, WORKDIR, LaunchReport, LaunchSpec
+from cadre_guard.sandbox.spec import (
+    AGENT_BINARY,
+    AGENT_UID,
+    HOME,
+    NAMESPACES,
+    WORKDIR,
+    LaunchReport,
+    LaunchSpec,
+)
 
 _MAX_SPEC = 1_000_000
 

@@ -51,6 +51,8 @@ class TurnRecord:
     tools: dict[str, ToolRequest] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     """Tool call id -> why it was not allowed."""
+    call_ids: set[str] = field(default_factory=set)
+    """All tool call ids of this turn, so that each is used once."""
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -87,7 +89,9 @@ def judge(record: TurnRecord) -> Verdict:
     if last.finish_reason == "tool_calls":
         return Verdict(False, reason="TurnLimit", message="the agent stopped in the middle of its tool calls")
     if last.finish_reason == "content_filter":
-        return Verdict(False, reason="ContentFiltered", message="the provider withheld the answer", retryable=False)
+        return Verdict(
+            False, reason="ContentFiltered", message="the provider withheld the answer", retryable=False
+        )
     if not last.text.strip():
         return Verdict(False, reason="EmptyAnswer", message="the model answered nothing")
     note = "OutputTruncated" if last.finish_reason == "length" else ""

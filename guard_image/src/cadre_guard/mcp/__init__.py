@@ -1,0 +1,1 @@
+"""Our tools as the agent sees them: MCP over HTTP on a port that only the agent can reach."""

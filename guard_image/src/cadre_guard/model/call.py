@@ -1,0 +1,150 @@
+"""One model call, from masking to the last restored byte.
+
+A producer masks, calls and restores into a queue; the consumer writes to the agent and fills silences with
+comments. Whatever ends the producer is the queue's last item.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cadre_detect.errors import DetectionError
+from cadre_detect.jsonwalk import Json
+
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.controller.problems import AWAY_ERRORS
+from cadre_guard.errors import GuardError
+from cadre_guard.masking.masker import GuardRefusedError, Masker
+from cadre_guard.model.journal import CallJournal
+from cadre_guard.model.outcome import outcome_of, tool_requests
+from cadre_guard.model.upstream import model_call
+from cadre_guard.stream.errors import StreamError
+from cadre_guard.telemetry import Telemetry
+from cadre_guard.turn.record import CallKind
+from cadre_guard.turn.stopping import until_stopped
+from cadre_guard.turn.turn import Turn
+from cadre_guard.wire.body import encode_body, parse_body
+from cadre_guard.wire.openai_chat import REQUEST, check_request, restore_reply
+from cadre_guard.wire.openai_stream import ChatStreamRestorer
+from cadre_guard.wire.record import CompletionRecord, ToolCallIds
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 65536
+_QUEUE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPath:
+    """What every call needs."""
+
+    controller: ControllerClient
+    masker: Masker
+    journal: CallJournal
+    telemetry: Telemetry
+
+
+class ModelCall:
+    """`body` is what the agent sent; nothing of it leaves unmasked."""
+
+    def __init__(self, path: ModelPath, turn: Turn, kind: CallKind, body: Mapping[str, Json]) -> None:
+        self._path = path
+        self._turn = turn
+        self._kind = kind
+        self._body = body
+        self._ids = ToolCallIds(f"call_{uuid.uuid4().hex[:12]}_", turn.record.call_ids)
+        self._pieces: asyncio.Queue[bytes | GuardError | None] = asyncio.Queue(_QUEUE)
+        self._producer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to stream."""
+        self._producer = asyncio.create_task(self._produce())
+
+    async def next(self, wait_seconds: float) -> bytes | None:
+        """Restored bytes, empty when nothing came in time, None at the end; raises the GuardError that ended it."""
+        try:
+            async with asyncio.timeout(wait_seconds):
+                item = await self._pieces.get()
+        except TimeoutError:
+            return b""
+        if isinstance(item, GuardError):
+            raise item
+        return item
+
+    async def close(self) -> None:
+        """End what is still under way; the upstream connection closes with it."""
+        if self._producer is not None:
+            self._producer.cancel()
+            await asyncio.gather(self._producer, return_exceptions=True)
+
+    async def whole(self) -> bytes:
+        """The reply in one piece; raises GuardError."""
+        return await until_stopped(self._turn, self._fetch_whole())
+
+    async def _produce(self) -> None:
+        end: GuardError | None = None
+        try:
+            await until_stopped(self._turn, self._stream())
+        except GuardError as error:
+            end = error
+        except (
+            Exception
+        ) as error:  # a fault of ours must end the turn, not hang it; its text may quote a value
+            log.error("model call failed", extra={"error": type(error).__name__})
+            end = GuardError("GuardFault", "the guard failed while it handled a model call")
+        await self._pieces.put(end)
+
+    async def _stream(self) -> None:
+        restorer = ChatStreamRestorer(self._turn.pairs.values, self._ids)
+        with self._path.telemetry.span("model.call", self._turn, kind=self._kind.value) as trace:
+            masked = await self._masked()
+            async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
+                try:
+                    async for data in upstream.content.iter_chunked(_READ_BYTES):
+                        await self._put(restorer.feed(data), restorer)
+                except AWAY_ERRORS:
+                    log.warning("model stream broke off")
+                except StreamError as error:
+                    raise GuardError("ModelGarbage", f"unreadable stream: {error.reason}") from None
+            rest = restorer.finish()
+            self._settle(restorer.record)
+            await self._pieces.put(rest)
+
+    async def _put(self, data: bytes, restorer: ChatStreamRestorer) -> None:
+        if data:
+            # the agent may act on a tool call as soon as it has read it: know it first
+            self._turn.record.tools.update(tool_requests(restorer.record))
+            await self._pieces.put(data)
+
+    async def _fetch_whole(self) -> bytes:
+        with self._path.telemetry.span("model.call", self._turn, kind=self._kind.value) as trace:
+            masked = await self._masked()
+            async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
+                try:
+                    answer = parse_body(await upstream.read())
+                    reply, record = restore_reply(answer, self._turn.pairs.values, self._ids)
+                except AWAY_ERRORS:
+                    raise GuardError("ModelStreamCut", "the model's answer broke off") from None
+                except (DetectionError, StreamError):
+                    raise GuardError("ModelGarbage", "the model's answer cannot be read") from None
+            self._settle(record)
+            return encode_body(reply)
+
+    async def _masked(self) -> bytes:
+        try:
+            check_request(self._body)
+        except (DetectionError, StreamError) as error:
+            raise GuardRefusedError(error.reason, str(error)) from None
+        document = {**self._body, "model": self._turn.bundle.model_alias}
+        masked = await self._path.masker.mask(self._turn.pairs, document, REQUEST)
+        self._path.journal.masked(self._turn, masked.redactions)
+        return encode_body(masked.document)
+
+    def _settle(self, record: CompletionRecord) -> None:
+        self._turn.record.tools.update(tool_requests(record))
+        outcome = outcome_of(self._kind, record)
+        if outcome.failure:
+            raise GuardError(outcome.failure, outcome.message, retryable=outcome.retryable)
+        self._path.journal.done(self._turn, outcome)

@@ -1,0 +1,150 @@
+"""Tool calls: asked of policy before the agent may try, and again, with effect, when it does.
+
+Both times only calls the model itself made in this turn count: code in the agent's sandbox that talks to our
+port directly has no such call to show.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from cadre_api.protocol.base import Effect, type_json
+from cadre_api.protocol.guard import ToolCallRequest, ToolCallResponse
+from cadre_api.protocol.tasks import ApprovalState, Evaluation
+from cadre_detect.jsonwalk import Json
+
+from cadre_guard.acp.client import GATEWAY_NAME
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.errors import GuardError
+from cadre_guard.events import EventLog
+from cadre_guard.jsonvalue import JsonObject
+from cadre_guard.masking.masker import Masker
+from cadre_guard.turn.stopping import until_stopped
+from cadre_guard.turn.turn import Turn
+
+_APPROVAL_POLL_SECONDS = 25.0
+_PREFIX = f"{GATEWAY_NAME}__"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """MCP content, restored within the agent's clearance."""
+
+    content: list[Json]
+    is_error: bool = False
+    structured: Json = None
+
+
+class ToolGate:
+    """Decisions and calls for the turns of one agent."""
+
+    def __init__(self, controller: ControllerClient, masker: Masker, events: EventLog) -> None:
+        self._controller = controller
+        self._masker = masker
+        self._events = events
+        self._running: dict[tuple[str, int, str], asyncio.Task[ToolAnswer]] = {}
+
+    async def permit(self, turn: Turn, call_id: str) -> bool:
+        """Policy's answer to a permission request, after a human's where one is asked. Unknown calls: no."""
+        wanted = turn.record.tools.get(call_id)
+        if wanted is None:
+            self._events.add("acp.permission", turn, result="UnknownToolCall")
+            return False
+        try:
+            request = await self._request(turn, call_id, wanted.name, wanted.arguments)
+            evaluation = await until_stopped(turn, self._controller.decide(request))
+            refusal = await self._settle(turn, evaluation)
+        except GuardError as error:
+            refusal = error.message
+        self._events.add("acp.permission", turn, result="Denied" if refusal else "ok", tool=wanted.name)
+        if refusal and not turn.stopping.is_set():
+            turn.record.refusals[call_id] = refusal
+        return not refusal
+
+    async def run(self, turn: Turn, call_id: str, name: str, arguments: JsonObject) -> ToolAnswer:
+        """Execute once; a repeat of the same call id waits for, or repeats, the first one's answer."""
+        wanted = turn.record.tools.get(call_id)
+        if wanted is None or wanted.name != f"{_PREFIX}{name}":
+            return _refused("the model made no such call in this turn")
+        key = (turn.lease.task_id, turn.lease.fence, call_id)
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(self._run_once(turn, call_id, wanted.name, arguments))
+        return await asyncio.shield(self._running[key])
+
+    def forget(self, turn: Turn) -> None:
+        """Cancel what still runs for a turn and drop its answers."""
+        for key in [key for key in self._running if key[:2] == (turn.lease.task_id, turn.lease.fence)]:
+            self._running.pop(key).cancel()
+
+    async def _run_once(self, turn: Turn, call_id: str, name: str, arguments: JsonObject) -> ToolAnswer:
+        try:
+            request = await self._request(turn, call_id, name, arguments)
+            while True:
+                response = await until_stopped(turn, self._controller.call_tool(request, turn.remaining()))
+                refusal = await self._settle(turn, response.evaluation)
+                if refusal:
+                    turn.record.refusals[call_id] = refusal
+                    return _refused(refusal)
+                if response.evaluation.effect is Effect.ALLOW:
+                    return await self._restored(turn, response)
+        except GuardError as error:
+            return _refused(f"{error.reason}: {error.message}")
+
+    async def _request(self, turn: Turn, call_id: str, name: str, arguments: JsonObject) -> ToolCallRequest:
+        masked = await self._masker.mask(turn.pairs, _as_json(arguments))
+        return ToolCallRequest(
+            task_id=turn.lease.task_id,
+            session_id=turn.lease.session_id,
+            fence=turn.lease.fence,
+            tool_call_id=call_id,
+            name=name.removeprefix(_PREFIX),
+            arguments=_as_object(masked.document),
+        )
+
+    async def _settle(self, turn: Turn, evaluation: Evaluation) -> str:
+        """Wait for the approval if one is needed; answers why it must not run, or nothing."""
+        if evaluation.effect is Effect.DENY:
+            return f"policy denies it ({evaluation.reason}): {evaluation.message}".rstrip(": ")
+        if evaluation.effect is Effect.ALLOW:
+            return ""
+        if not evaluation.approval_id:
+            return "an approval is needed but could not be asked for"
+        while True:
+            wait = self._controller.wait_approval(evaluation.approval_id, _APPROVAL_POLL_SECONDS)
+            approval = await until_stopped(turn, wait)
+            if approval.state is ApprovalState.APPROVED:
+                return ""
+            if approval.state is not ApprovalState.PENDING:
+                return f"the approver said no ({approval.state.value}): {approval.reason}".rstrip(": ")
+
+    async def _restored(self, turn: Turn, response: ToolCallResponse) -> ToolAnswer:
+        content: list[Json] = [_as_json(block) for block in response.content]
+        structured = None if response.structured_content is None else _as_json(response.structured_content)
+        await self._masker.fetch_values(turn.pairs, [*_strings(content), *_strings(structured)])
+        restored = self._masker.restore(turn.pairs, content)
+        assert isinstance(restored, list)
+        self._events.add("guard.restore", turn)
+        return ToolAnswer(restored, response.is_error, self._masker.restore(turn.pairs, structured))
+
+
+def _refused(why: str) -> ToolAnswer:
+    text = f"This call was refused: {why}. Do not repeat it; tell the requester why it could not be done."
+    return ToolAnswer([{"type": "text", "text": text}], is_error=True)
+
+
+def _as_json(value: type_json) -> Json:
+    return value  # type: ignore[return-value]  # parsed JSON by origin
+
+
+def _as_object(value: Json) -> JsonObject:
+    assert isinstance(value, dict)
+    return value
+
+
+def _strings(value: Json) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (key, *_strings(item))]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return []
