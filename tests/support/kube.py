@@ -41,20 +41,29 @@ class KubeClient:
     def __init__(self, url: str, certificate: Path, token: str) -> None:
         self._url = url
         self._pool = urllib3.PoolManager(ca_certs=str(certificate), retries=False, timeout=30)
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._headers = {"Authorization": f"Bearer {token}"}
 
     def request(
-        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Reply:
         """Send one request and read the JSON answer."""
         data = None if body is None else json.dumps(body)
-        headers = {**self._headers, "Content-Type": content_type}
+        headers = {**self._headers, "Content-Type": content_type, "Accept": accept}
         response = self._pool.request(method, self._url + path, body=data, headers=headers)
         return Reply(response.status, _json(response.data))
 
     def get(self, path: str) -> Reply:
         """Read."""
         return self.request("GET", path)
+
+    def as_table(self, path: str) -> Reply:
+        """Read a list as `kubectl get` does."""
+        return self.request("GET", path, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
 
     def post(self, path: str, body: object) -> Reply:
         """Create."""

@@ -49,7 +49,15 @@ class FieldProblem:
 
 def field_problems(error: ValidationError, model: type[BaseModel]) -> tuple[FieldProblem, ...]:
     """List every problem that validating against `model` found, in the order of the file."""
-    return tuple(_problem(detail, model) for detail in error.errors(include_url=False))
+    details = error.errors(include_url=False)
+    return tuple(_problem(detail, model) for detail in details if not _follows(detail, details))
+
+
+def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a list counts as too short only because its entries are wrong, which is said already."""
+    here = detail["loc"]
+    deeper = (other["loc"] for other in details if len(other["loc"]) > len(here))
+    return detail["type"] == "too_short" and any(loc[: len(here)] == here for loc in deeper)
 
 
 def field_path(location: Sequence[str | int]) -> str:

@@ -15,7 +15,7 @@ _DROPPED = frozenset({"title", "default", "$defs", "examples", "discriminator"})
 _REFUSED = frozenset(
     {"prefixItems", "oneOf", "allOf", "not", "exclusiveMinimum", "exclusiveMaximum", "uniqueItems"}
 )
-_INT_OR_STRING = ("description", "pattern", "x-kubernetes-int-or-string")
+_INT_OR_STRING = ("description", "maxLength", "pattern", "x-kubernetes-int-or-string")
 _LEADING = ("description", "type", "format")
 _INT32_MAX = 2**31 - 1
 

@@ -233,7 +233,7 @@ class ConsentStatus(ApiModel):
     by: ObjectRef
     """The person who agreed."""
     at: AwareDatetime
-    """When."""
+    """When the person agreed."""
 
 
 class AgentStatus(Status):

@@ -38,8 +38,8 @@ ToolName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z
 ModelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
 Quantity = Annotated[
     str,
-    BeforeValidator(_quantity_text),
     Field(max_length=32, pattern=QUANTITY_PATTERN, json_schema_extra={"x-kubernetes-int-or-string": True}),
+    BeforeValidator(_quantity_text),
 ]
 JsonObject = dict[str, JsonValue]
 Clearance = Annotated[tuple[DataClass, ...], Field(max_length=16), ListSet()]
