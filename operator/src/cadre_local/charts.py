@@ -1,0 +1,97 @@
+"""A chart on disk: which files belong to it, and whether Cadre would accept it, before anything starts."""
+
+import os
+import re
+from pathlib import Path
+
+from cadre_core.compile import compile_chart
+from cadre_core.load import parse_documents
+from cadre_core.model import Snapshot
+
+from cadre_local.errors import CadreError, Exit
+from cadre_local.paths import Home, write_private
+from cadre_local.problems import ChartInvalidError
+
+SUFFIXES = frozenset({".yaml", ".yml"})
+RESOURCE = re.compile(r"^(apiVersion|kind)\s*:", re.MULTILINE)
+"""What makes a YAML file a resource file; scenarios and values lie beside charts and are none."""
+FOREIGN = frozenset({"kustomization.yaml", "kustomization.yml"})
+SIZE_LIMIT = 8 * 1024 * 1024
+"""Bytes of all documents together."""
+
+Documents = tuple[tuple[str, str], ...]
+
+
+def read_documents(source: Path) -> Documents:
+    """(name, text) of a file, or of every resource file below a directory."""
+    if not source.exists():
+        raise CadreError(
+            "ChartNotFound", f"{source} does not exist", "pass -f a directory or a YAML file", Exit.USAGE
+        )
+    files = sorted(_files(source)) if source.is_dir() else [source]
+    documents = tuple((_name(file), _read(file)) for file in files)
+    chosen = (
+        tuple((name, text) for name, text in documents if RESOURCE.search(text))
+        if source.is_dir()
+        else documents
+    )
+    if not chosen:
+        raise CadreError(
+            "ChartEmpty",
+            f"no Cadre resources in {source}",
+            "pass -f a directory with apiVersion cadre.dev/v1alpha1",
+        )
+    if sum(len(text) for _, text in chosen) > SIZE_LIMIT:
+        raise CadreError(
+            "ChartTooLarge", f"{source} holds more than {SIZE_LIMIT >> 20} MiB of YAML", "split the chart"
+        )
+    return chosen
+
+
+def check(documents: Documents) -> Snapshot:
+    """Compile exactly as the controller will; raises `ChartInvalidError` with every problem."""
+    resources, problems = parse_documents(documents)
+    compiled = compile_chart(resources)
+    everything = (*problems, *(problem for problem in compiled.problems if problem not in problems))
+    if everything or compiled.snapshot is None:
+        raise ChartInvalidError(everything)
+    return compiled.snapshot
+
+
+def remember(home: Home, documents: Documents) -> None:
+    """Keep what was applied last, for `cadre plan` and for people."""
+    kept = set()
+    for index, (name, text) in enumerate(documents):
+        target = home.chart / f"{index:03}-{Path(name).name}"
+        write_private(target, text)
+        kept.add(target.name)
+    for old in home.chart.iterdir():
+        if old.name not in kept:
+            old.unlink()
+
+
+def _files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if _belongs(path, root)]
+
+
+def _belongs(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.suffix in SUFFIXES and path.is_file() and path.name not in FOREIGN and not hidden
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CadreError(
+            "NotUtf8", f"{file} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise CadreError(
+            "Unreadable", f"cannot read {file}: {error.strerror}", "check its permissions"
+        ) from error
+
+
+def _name(file: Path) -> str:
+    relative = os.path.relpath(file)
+    return relative if not relative.startswith("..") else str(file)

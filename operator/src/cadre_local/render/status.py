@@ -1,0 +1,119 @@
+"""The status as a tree: machine first, then the chart with its agents where they sit."""
+
+from collections.abc import Iterable, Mapping
+
+from cadre_api.protocol.base import type_json
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+NAMESPACES = ("network", "mount", "pid", "ipc", "user")
+GOOD = frozenset({"Ready", "Idle", "Busy"})
+
+
+def render_status(console: Console, report: type_json) -> None:
+    """Print the whole report."""
+    console.print(_machine(report))
+    console.print(_company(report))
+
+
+def _machine(report: type_json) -> Tree:
+    ports = _mapping(report.get("ports"))
+    tree = Tree(
+        f"[bold]Cadre {_text(report, 'version')}[/] {_phase(_text(report, 'phase'))} [dim]{_text(report, 'home')}[/]"
+    )
+    tree.add(f"API port {ports.get('public')} · guard port {ports.get('guard')} · loopback only")
+    for process in _items(report.get("processes")):
+        tree.add(_process_line(process))
+    database, goose = _mapping(report.get("database")), _mapping(report.get("goose"))
+    tree.add(f"database {database.get('kind')}, {database.get('listens')}")
+    tree.add(f"keystore {_text(report, 'keystore')}")
+    tree.add(f"goose {goose.get('version')} [dim]{goose.get('path')}[/]")
+    tree.add(f"model {_text(report, 'model')}")
+    for provider in _items(report.get("providers")):
+        mark = "[green]reachable[/]" if provider.get("reachable") else "[red]not reachable[/]"
+        tree.add(f"provider {_text(provider, 'name')} {mark} [dim]{_text(provider, 'url')}[/]")
+    return tree
+
+
+def _company(report: type_json) -> Tree:
+    nodes, agents = list(_items(report.get("nodes"))), list(_items(report.get("agents")))
+    top = Tree(
+        f"[bold]{len(agents)} agents[/]"
+        + ("" if nodes else f" [dim](controller {_text(report, 'controller')})[/]")
+    )
+    placed: set[str] = set()
+    for node in nodes:
+        if not node.get("parent"):
+            _branch(top, node, nodes, agents, placed)
+    for agent in agents:
+        if _text(agent, "key") not in placed:
+            top.add(_agent_line(agent))
+    return top
+
+
+def _branch(
+    tree: Tree, node: type_json, nodes: list[type_json], agents: list[type_json], placed: set[str]
+) -> None:
+    key = _text(node, "key")
+    name = key.rpartition("/")[2]
+    branch = tree.add(f"{_text(node, 'title') or name} [dim]{_text(node, 'type')} {name}[/]")
+    for agent in agents:
+        if _text(agent, "node") in {key, name}:
+            placed.add(_text(agent, "key"))
+            branch.add(_agent_line(agent))
+    for child in nodes:
+        if child.get("parent") == name:
+            _branch(branch, child, nodes, agents, placed)
+
+
+def _agent_line(agent: type_json) -> str:
+    tasks = _mapping(agent.get("tasks"))
+    parts = [
+        f"[cyan]{_text(agent, 'key')}[/]",
+        _phase(_text(agent, "phase")),
+        f"{tasks.get('running', 0)} running, {tasks.get('queued', 0)} queued",
+        boundary_text(_mapping(agent.get("boundary"))),
+    ]
+    if agent.get("restarts"):
+        parts.append(f"[yellow]{agent['restarts']} restarts[/]")
+    if agent.get("reason"):
+        parts.append(f"[yellow]{_text(agent, 'reason')}[/]")
+    return " · ".join(parts)
+
+
+def boundary_text(boundary: Mapping[str, object]) -> str:
+    """Which walls around the agent hold, and which do not: as the guard measured, never as intended."""
+    if not boundary:
+        return "[dim]boundary not reported yet[/]"
+    names = [*(name for name in NAMESPACES if name in boundary), *(set(boundary) - set(NAMESPACES))]
+    open_walls = [name for name in names if not boundary[name]]
+    holds = [name for name in names if boundary[name]]
+    text = f"isolated: {', '.join(holds)}" if holds else "[red]not isolated[/]"
+    return text + (f" [red]open: {', '.join(open_walls)}[/]" if holds and open_walls else "")
+
+
+def _process_line(process: type_json) -> str:
+    parts = [_text(process, "name"), _phase(_text(process, "phase")), f"[dim]pid {process.get('pid')}[/]"]
+    if process.get("restarts"):
+        parts.append(f"[yellow]{process['restarts']} restarts[/]")
+    if process.get("detail"):
+        parts.append(f"[dim]{_text(process, 'detail')}[/]")
+    return " ".join(parts)
+
+
+def _phase(phase: str) -> str:
+    style = "green" if phase in GOOD else "red" if phase == "Failed" else "yellow"
+    return f"[{style}]{phase}[/]"
+
+
+def _text(record: type_json, name: str) -> str:
+    return escape(str(record.get(name, "") or ""))
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> Iterable[type_json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list | tuple) else []

@@ -1,0 +1,1 @@
+"""Desktop mode's supervisor: starts, watches, restarts and ends the programs of one installation."""
