@@ -1,4 +1,4 @@
-"""One byte form for every value that is compared, hashed or signed: two programs agree on what is the same."""
+"""One byte form for every value that is compared, hashed or signed: two programs agree what is the same."""
 
 import hashlib
 from collections.abc import Mapping, Set
@@ -22,7 +22,7 @@ class CanonicalError(ValueError):
 
 
 def canonical_json(obj: object) -> bytes:
-    """Serialise to RFC 8785 bytes; any mapping or sequence will do, sets are sorted. Raises CanonicalError."""
+    """Serialise to RFC 8785 bytes; any mapping or sequence does, sets are sorted. Raises CanonicalError."""
     try:
         return rfc8785.dumps(plain(obj))  # type: ignore[arg-type]
     except (rfc8785.IntegerDomainError, rfc8785.FloatDomainError) as error:

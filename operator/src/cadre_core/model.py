@@ -224,6 +224,10 @@ class ToolServerSpec:
     clearance: frozenset[str]
     credential: Mapping[str, str]
     tools: Mapping[str, EffectiveTool]
+    secret_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Environment variable -> {secret, key}: put in by whoever starts the server."""
+    requests_per_minute: int = 0
+    timeout_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

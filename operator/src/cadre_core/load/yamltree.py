@@ -156,7 +156,7 @@ def _documents(file: str, text: str) -> Iterator[Document]:
         loader.dispose()
 
 
-def _line(mark: yaml.Mark | None) -> int:
+def _line(mark: "yaml.Mark | yaml._yaml.Mark | None") -> int:
     return mark.line + 1 if mark else 0
 
 

@@ -1,0 +1,5 @@
+"""Chart, profiles and policies in, one frozen snapshot out: operator, plan, desktop and tests call the same."""
+
+from cadre_core.compile.chart import compile_chart
+
+__all__ = ["compile_chart"]

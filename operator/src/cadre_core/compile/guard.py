@@ -1,0 +1,105 @@
+"""Guard rules of one agent: per entity the strictest of its profile and every policy on the path.
+
+Widening parts run the other way: a term is allowed only where every level that lists allowed terms lists it,
+and where the topmost level with guard rules does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cadre_api.data_classes import (
+    CLASS_OF_ENTITY,
+    DEFAULT_ACTIONS,
+    GUARD_MODE_ORDER,
+    DataClass,
+    GuardMode,
+    class_of,
+)
+from cadre_api.v1alpha1 import Policy, PolicyGuard, ProfileGuard
+
+from cadre_core.compile.profiles import MergedProfile
+from cadre_core.model import GuardSpec
+
+_OWN_DEFAULT = (DataClass.PUBLIC, DataClass.CREDENTIALS)
+"""Classes that keep their default action until an entry names them: a mode alone does not reach them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLevel:
+    """Guard rules that hold at one place of the path; `depth` 0 is the root."""
+
+    depth: int
+    policy: Policy
+    guard: PolicyGuard
+
+
+def effective_guard(profile: MergedProfile, levels: tuple[GuardLevel, ...]) -> GuardSpec:
+    """Combine profile and policies; `levels` must hold all that cover the agent's node."""
+    stated: tuple[ProfileGuard | PolicyGuard, ...] = (
+        *(p.spec.guard for p in profile.specs if p.spec.guard is not None),
+        *(level.guard for level in levels),
+    )
+    mode = _strictest(tuple(g.mode for g in stated)) or GuardMode.MASK
+    classes = _own_classes(levels)
+    entities = {*CLASS_OF_ENTITY, *classes, *(e.type for g in stated for e in g.entities)}
+    actions = {entity: _action(entity, classes.get(entity), stated, mode) for entity in entities}
+    return GuardSpec(
+        mode=mode.value,
+        entity_actions={e: a.value for e, a in sorted(actions.items()) if a is not mode},
+        recognizers=_recognizers(levels),
+        allow_list=_allow_list(levels),
+        deny_list=tuple(sorted({term for level in levels for term in level.guard.deny_list})),
+        clearance=profile.clearance,
+        entity_classes=classes,
+    )
+
+
+def _strictest(modes: tuple[GuardMode | None, ...]) -> GuardMode | None:
+    stated = [mode for mode in modes if mode is not None]
+    return max(stated, key=GUARD_MODE_ORDER.index) if stated else None
+
+
+def _action(
+    entity: str, own: str | None, stated: tuple[ProfileGuard | PolicyGuard, ...], mode: GuardMode
+) -> GuardMode:
+    data_class = DataClass(own) if own else class_of(entity)
+    level = _strictest(tuple(_stated(entity, data_class, guard) for guard in stated))
+    if level is not None:
+        return level
+    return DEFAULT_ACTIONS[data_class] if data_class in _OWN_DEFAULT else mode
+
+
+def _stated(entity: str, data_class: DataClass, guard: ProfileGuard | PolicyGuard) -> GuardMode | None:
+    for entry in guard.entities:
+        if entry.type == entity:
+            return entry.action
+    for of_class in guard.classes:
+        if of_class.name is data_class:
+            return of_class.action
+    return None if data_class in _OWN_DEFAULT else guard.mode
+
+
+def _own_classes(levels: tuple[GuardLevel, ...]) -> Mapping[str, str]:
+    return {
+        r.entity: r.data_class.value
+        for level in levels
+        for r in level.guard.recognizers
+        if r.entity not in CLASS_OF_ENTITY
+    }
+
+
+def _recognizers(levels: tuple[GuardLevel, ...]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(sorted({(r.name, r.pattern, r.entity) for level in levels for r in level.guard.recognizers}))
+
+
+def _allow_list(levels: tuple[GuardLevel, ...]) -> tuple[str, ...]:
+    if not levels:
+        return ()
+    by_depth: dict[int, set[str]] = {}
+    for level in levels:
+        by_depth.setdefault(level.depth, set()).update(level.guard.allow_list)
+    top = min(by_depth)
+    allowed = by_depth[top]
+    for terms in by_depth.values():
+        allowed = allowed & terms if terms else allowed
+    return tuple(sorted(allowed))
