@@ -60,6 +60,24 @@ GOOD = (
     _case("Workflow", "minimal", spec={"steps": [{"name": "a", "task": _TASK}]}),
 )  # fmt: skip
 
+GOOD_PATTERNS = tuple(
+    _case("Policy", f"pattern-{pattern}", spec__guard__recognizers__0__pattern=pattern)
+    for pattern in (
+        "[*+]",
+        r"\++",
+        r"\(\?=",
+        "[(?=]",
+        r"C:\\1",
+        "(?i)a+?",
+        "[[:alpha:]]+",
+        r"[]*+]",
+        "(?P<n>a)",
+    )
+)
+BAD_PATTERNS = tuple(
+    _case("Policy", f"pattern-{pattern}", "valid RE2", spec__guard__recognizers__0__pattern=pattern)
+    for pattern in ("a++", "(?<=a)b", "(?!a)", r"(a)\1", "(?P<n>a)(?P=n)", "(?>a)", "[a", "a(?=b)")
+)
 _LONG = "n" * 60
 LARGEST = (
     _case("OrgNode", "most-members", spec__members=[
@@ -136,6 +154,7 @@ BROKEN_RULES = (
     _case("Workflow", "self-undo", "must not refer to itself", spec__steps__3__onFailure="publish"),
     _case("Workflow", "self-compensation", "must not refer to itself", spec__steps__4__compensates="undo"),
 )  # fmt: skip
+BROKEN_RULES = (*BROKEN_RULES, *BAD_PATTERNS)
 
 BAD_VALUES = (
     _case("Person", "no-name", "displayName", spec__displayName=REMOVED),

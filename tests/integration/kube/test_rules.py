@@ -7,7 +7,7 @@ from cadre_api.parse import parse_resource
 from cadre_api.v1alpha1 import KINDS
 
 from tests.integration.kube.cluster import REPOSITORY, Cluster, path_of
-from tests.support.api_cases import BAD_VALUES, BROKEN_RULES, GOOD, LARGEST, Case
+from tests.support.api_cases import BAD_VALUES, BROKEN_RULES, GOOD, GOOD_PATTERNS, LARGEST, Case
 from tests.support.api_objects import Object, changed, full_object
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
@@ -23,7 +23,7 @@ def rule_messages(schema: object) -> set[str]:
     return set().union(*(rule_messages(child) for child in schema)) if isinstance(schema, list) else set()
 
 
-@pytest.mark.parametrize("case", [*GOOD, *LARGEST], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*GOOD, *GOOD_PATTERNS, *LARGEST], ids=lambda case: case.name)
 def test_good_objects_are_accepted(cluster: Cluster, case: Case) -> None:
     reply = cluster.create(case.obj, dry_run=True)
     assert reply.status == 201, reply.message

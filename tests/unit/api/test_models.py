@@ -4,7 +4,7 @@ import pytest
 from cadre_api.parse import InvalidResourceError, parse_resource
 from cadre_api.v1alpha1 import KINDS
 
-from tests.support.api_cases import BAD, BAD_VALUES, GOOD, LARGEST, Case
+from tests.support.api_cases import BAD, BAD_VALUES, GOOD, GOOD_PATTERNS, LARGEST, Case
 from tests.support.api_objects import changed, full_object
 
 
@@ -25,7 +25,7 @@ def test_a_full_object_reads_and_writes_the_same(kind: str) -> None:
     assert written == expected
 
 
-@pytest.mark.parametrize("case", [*GOOD, *LARGEST], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*GOOD, *GOOD_PATTERNS, *LARGEST], ids=lambda case: case.name)
 def test_good_objects_are_accepted(case: Case) -> None:
     assert parse_resource(case.obj).kind == case.kind
 

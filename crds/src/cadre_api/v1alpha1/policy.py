@@ -1,6 +1,7 @@
 """Policy: who may do what with what, who must approve, and how private data is treated at a node."""
 
 import re
+import warnings
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
@@ -39,7 +40,9 @@ from cadre_api.v1alpha1.common import (
     ToolName,
 )
 
-_NOT_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|\(\?P=|[*+?}]\+")
+_BACK_REFERENCE = re.compile(r"\\[1-9]")
+_ESCAPE_OR_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:[a-z]+:\]|[^\]\\])*\]")
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|[*+?}]\+")
 
 
 class Effect(StrEnum):
@@ -205,10 +208,13 @@ class PolicyRule(ApiModel):
 def _is_re2(pattern: str) -> bool:
     """Whether the pattern compiles and needs nothing that RE2 lacks (look-around, back-references)."""
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings(action="ignore"):
+            re.compile(pattern)
     except (re.error, OverflowError):
         return False
-    return _NOT_RE2.search(pattern.replace("\\\\", "")) is None
+    if _BACK_REFERENCE.search(pattern.replace("\\\\", "")):
+        return False
+    return _NOT_RE2.search(_ESCAPE_OR_CLASS.sub("_", pattern)) is None
 
 
 class Recognizer(ApiModel):
