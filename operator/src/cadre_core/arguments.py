@@ -65,12 +65,19 @@ def check_arguments(schema: Mapping[str, object], args: Mapping[str, object]) ->
         validate = _validator(canonical_json(schema))
         validate(plain(args))
     except fastjsonschema.JsonSchemaValueException as error:
-        return (error.message.replace("data", "arguments", 1),)
+        return (_refusal(error),)
     except CanonicalError as error:
         return (f"{error.reason}: {error}",)
     except Exception as error:  # an unusable schema must refuse, whatever the validator raised
         return (f"the tool's schema cannot be applied: {type(error).__name__}",)
     return ()
+
+
+def _refusal(error: "fastjsonschema.JsonSchemaValueException") -> str:
+    """Say what is wrong without any name or value that the model chose."""
+    if error.rule in {"additionalProperties", "propertyNames"}:
+        return "arguments have a field that the schema does not know"
+    return str(error.message).replace("data", "arguments", 1)
 
 
 def arguments_hash(args: Mapping[str, object]) -> str:

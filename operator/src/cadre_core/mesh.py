@@ -1,4 +1,4 @@
-"""The tools that Cadre itself offers to agents, in one place: the bundle lists them, the controller runs them."""
+"""The tools that Cadre itself offers to agents: the bundle lists them, the controller runs them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _TARGET: dict[str, object] = {
 
 SEND_TASK = BuiltinTool(
     name="send_task",
-    description="Give a task to another agent of the company, by role or by name. Returns its taskId at once; "
+    description="Give a task to another agent of the company, by role or name. Returns its taskId at once; "
     "read the outcome with fetch_status.",
     input_schema=_object(
         ["task"],
@@ -60,7 +60,7 @@ SEND_TASK = BuiltinTool(
 
 FETCH_STATUS = BuiltinTool(
     name="fetch_status",
-    description="Read the state and, once there, the result of a task you sent. Waits up to waitSeconds for it.",
+    description="Read the state and, once there, the result of a task you sent. Waits up to waitSeconds.",
     input_schema=_object(
         ["taskId"],
         {

@@ -1,4 +1,4 @@
-"""Chart, profiles and policies in, one frozen snapshot out: operator, plan, desktop and tests call the same."""
+"""Chart, profiles and policies in, one frozen snapshot out: operator, plan, desktop and tests call this."""
 
 from cadre_core.compile.chart import compile_chart
 

@@ -1,4 +1,4 @@
-"""Which fields a CEL condition reads: enough of its grammar to follow `args.a.b`, with strings and macros out of the way."""
+"""Which fields a CEL condition reads: enough of its grammar to follow `args.a.b` past strings and macros."""
 
 import re
 from collections.abc import Iterator
@@ -53,8 +53,8 @@ class Path:
     dynamic: bool = False
     """An index that is computed: what it reads is not known before."""
 
-    def __str__(self) -> str:
-        """Spell the chain as it is written."""
+    def spelling(self) -> str:
+        """Return the chain as it is written."""
         return ".".join((self.root, *self.fields)).replace(".[]", "[]")
 
 
@@ -120,7 +120,7 @@ def literal_text(text: str) -> str:
 
 
 def compared_literals(stream: tuple[Token, ...], path: Path) -> Iterator[Token]:
-    """Yield literals that the chain is compared with by == or !=: CEL never calls such a comparison mistyped."""
+    """Yield literals that the chain is compared with by == or !=, which CEL never calls mistyped."""
     if path.end + 1 < len(stream) and stream[path.end].text in {"==", "!="}:
         yield from _literal(stream, path.end + 1)
     if path.start >= 2 and stream[path.start - 1].text in {"==", "!="}:

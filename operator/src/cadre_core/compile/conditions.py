@@ -115,25 +115,31 @@ class _Checker:
     ) -> None:
         if schema == ANY_ARGUMENTS:
             self._refuse(
-                "NoSchema", f"{tool} pins no inputSchema, so {chain} has no type", "pin its inputSchema"
+                "NoSchema",
+                f"{tool} pins no inputSchema, so {chain.spelling()} has no type",
+                "pin its inputSchema",
             )
             return
         if chain.dynamic or not chain.fields:
-            self._refuse("DynamicArgument", f"{chain} names no field", "write args.<field>")
+            self._refuse("DynamicArgument", f"{chain.spelling()} names no field", "write args.<field>")
             return
         described = schemawalk.at(schema, chain.fields)
         if not described:
             known = [str(name) for part in schemawalk.at(schema, chain.fields[:-1]) for name in _names(part)]
             fix = did_you_mean(chain.fields[-1], known)
-            self._refuse("UnknownArgument", f"{tool} has no argument {chain}", fix)
+            self._refuse("UnknownArgument", f"{tool} has no argument {chain.spelling()}", fix)
             return
         types = schemawalk.types_of(described)
         if not types:
-            self._refuse("UntypedArgument", f"{chain} of {tool} has no type", "give it a type in inputSchema")
+            self._refuse(
+                "UntypedArgument",
+                f"{chain.spelling()} of {tool} has no type",
+                "give it a type in inputSchema",
+            )
         for literal in celtext.compared_literals(stream, chain):
             wanted = _LITERALS.get(literal.kind, "boolean")
             if wanted not in {"number" if kind == "integer" else kind for kind in types}:
-                message = f"{chain} of {tool} is {' or '.join(sorted(types))}, compared with {literal.text}"
+                message = f"{chain.spelling()} of {tool} is {' or '.join(sorted(types))}, compared with {literal.text}"
                 self._refuse("MistypedCondition", message, f"compare it with a {' or '.join(sorted(types))}")
 
     def _try(self, program: cel.Program, tools: Tools) -> None:

@@ -44,7 +44,7 @@ class CompiledPolicies:
     placed: tuple[tuple[Policy, tuple[tuple[str, str], ...]], ...]
 
     def covering(self, path: tuple[str, ...]) -> tuple[tuple[Policy, int], ...]:
-        """Return the enforced policies that cover a place, with the depth of their highest target on its path."""
+        """Return the enforced policies that cover a place, with the depth of their highest target."""
         found = []
         for policy, targets in self.placed:
             depths = [path.index(node) for node, scope in targets if node_covers(node, scope, path)]
@@ -63,14 +63,14 @@ def build_policies(
         targets = _targets(draft, tree, policy)
         placed.append((policy, targets))
         _check_retention(draft, tree, policy, targets)
-        for i, rule in enumerate(policy.spec.rules or ()):
+        for i in range(len(policy.spec.rules or ())):
             rules.append(_rule(draft, policy_id(tenant, tree, policy), policy, i, targets))
             check_condition(draft, policy, i, rules[-1], servers)
     return CompiledPolicies(tuple(sorted(rules, key=lambda rule: rule.id)), tuple(placed))
 
 
 def policy_id(tenant: str, tree: Tree, policy: Policy) -> str:
-    """Return `<tenant>/<policy>`; a policy outside of the root's namespace carries its own before the name."""
+    """Return `<tenant>/<policy>`; outside of the root's namespace the policy's own stands before the name."""
     namespace, name = policy.metadata.namespace, policy.metadata.name
     return f"{tenant}/{name}" if namespace == tree.root.split("/")[0] else f"{tenant}/{namespace}.{name}"
 

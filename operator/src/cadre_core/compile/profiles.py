@@ -1,4 +1,4 @@
-"""Role profiles with what they inherit: the nearest value wins, lists are joined, the strictest guard wins."""
+"""Role profiles with what they inherit: the nearest value wins, lists are joined, the strictest mode wins."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What one agent may use: what its profile lists, less what the servers do not pin and what is narrowed away."""
+"""What one agent may use: what its profile lists, less what no server pins and what is narrowed away."""
 
 import re
 from collections.abc import Mapping
@@ -127,7 +127,7 @@ def _narrowed_models(draft: Draft, agent: Agent) -> set[tuple[str, str]]:
 
 
 def rights(agent: EffectiveAgent, rules: tuple[Rule, ...]) -> dict[str, object]:
-    """Return the effective rights: everything that a consent is about. `rules` = those that cover the agent."""
+    """Return the effective rights: all that a consent is about. `rules` = those that cover the agent."""
     return {
         "version": 1,
         "node": agent.node,
@@ -137,7 +137,7 @@ def rights(agent: EffectiveAgent, rules: tuple[Rule, ...]) -> dict[str, object]:
              "clearance": t.clearance, "schema": digest(t.input_schema)}
             for t in agent.tools
         ],
-        "models": {purpose: [[c.provider, c.model] for c in found] for purpose, found in agent.models.items()},
+        "models": {name: [[c.provider, c.model] for c in found] for name, found in agent.models.items()},
         "guard": agent.guard,
         "runtime": agent.runtime_command,
         "rules": sorted(digest(rule) for rule in rules if rule.enforced),

@@ -1,4 +1,4 @@
-"""Follow a field through a pinned JSON schema: does it exist, which types may it have, what would a value look like."""
+"""Follow a field through a pinned JSON schema: is it there, of which types, and what would a value look like."""
 
 from collections.abc import Iterator, Mapping
 
@@ -81,7 +81,7 @@ def json_type(value: object) -> str:
 
 
 def sample(schema: object, root: Schema, turn: int, depth: int = 0) -> object:
-    """Make a value of the schema's shape; `turn` picks among alternatives, so that several turns meet them all."""
+    """Make a value of the schema's shape; `turn` picks among alternatives, so that turns meet them all."""
     options = [part for part in branches(schema, root) if types_of((part,)) or "properties" in part]
     if not options or depth > _DEPTH:
         return "text"

@@ -1,4 +1,4 @@
-"""Where tools come from (a server, a builtin, an extension of goose), and whether a named one is there at all."""
+"""Where tools come from (a server, a builtin, an extension of goose), and whether a named one exists."""
 
 from cadre_api.v1alpha1 import ModelProvider, ObjectRef, ProfileTool, Purpose, Resource, ToolServer
 from cadre_api.v1alpha1.policy import PolicyResource
@@ -9,7 +9,7 @@ from cadre_core.mesh import BUILTIN_TOOLS
 
 
 def source_key(owner: Resource, server: ObjectRef | None, builtin: str | None, extension: str | None) -> str:
-    """Return the server key by which tools of a source are known: `namespace/name`, `builtin:x` or `goose:x`."""
+    """Return the key of a source of tools: `namespace/name`, `builtin:x` or `goose:x`."""
     if server is not None:
         return reference_key(owner, server)
     return f"builtin:{builtin}" if builtin else f"goose:{extension}"
@@ -23,7 +23,7 @@ def tool_source(owner: Resource, tool: ProfileTool | PolicyResource) -> str:
 def check_source(
     draft: Draft, owner: Resource, tool: ProfileTool | PolicyResource, path: str, names: dict[str, str]
 ) -> None:
-    """Refuse a source that does not exist and tools it does not have; `names` maps field path to tool name."""
+    """Refuse a missing source and tools it does not have; `names` maps field path to tool name."""
     known = _known_tools(draft, owner, tool, path)
     for where, name in names.items() if known is not None else ():
         if name not in (known or ()):

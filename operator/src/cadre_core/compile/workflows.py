@@ -1,4 +1,4 @@
-"""Workflows refer to roles, agents and recipes; a step that points nowhere would fail in the middle of a run."""
+"""Workflows refer to roles and agents; a step that points nowhere would fail in the middle of a run."""
 
 from cadre_api.v1alpha1 import Agent, OrgNode, RoleProfile, Step, Workflow
 
