@@ -16,7 +16,9 @@ def main() -> int:
     failed = False
     for package, bar in BARS.items():
         out = io.StringIO()
-        total = cov.report(file=out, include=[f"*/{package}/*"] if package else None, skip_covered=True, sort="miss")
+        total = cov.report(
+            file=out, include=[f"*/{package}/*"] if package else None, skip_covered=True, sort="miss"
+        )
         if not package or total < bar:
             print(out.getvalue())
         print(f"coverage of {package or 'everything'}: {total:.1f} % (bar {bar:.0f} %)")

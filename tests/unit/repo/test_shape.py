@@ -37,7 +37,11 @@ def test_functions_stay_readable() -> None:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    silent = [str(p) for p in _sources() if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))]
+    silent = [
+        str(p)
+        for p in _sources()
+        if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))
+    ]
     assert silent == []
 
 
