@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cadre_scripted.answer import build_answer
 from cadre_scripted.conversation import CalledTool, Conversation, Message
 from cadre_scripted.matching import find_rule
 from cadre_scripted.scenario import Scenario, load_scenario
-
 from tests.support.scripted import ACME, ACME_SCENARIO
 
 TAIL = "0abcdefghjkmnpqrs"

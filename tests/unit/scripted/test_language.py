@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cadre_scripted.answer import FillError, fill_json, fill_text
 from cadre_scripted.conversation import CalledTool, Conversation, Message
 from cadre_scripted.main import main
 from cadre_scripted.matching import find_rule
 from cadre_scripted.reading import ScenarioError
 from cadre_scripted.scenario import parse_scenario
-
 from tests.support.scripted import ACME_SCENARIO
 
 TALK = Conversation(

@@ -71,7 +71,9 @@ async def test_the_ledger_says_why_it_refuses(tmp_path: Path) -> None:
         assert (
             "there are: engineering" in (await call(session, "read_budget", {"department": "x"}))[1]["error"]
         )
-        failed, answer = await call(session, "post_entry", POSTING | {"department": "hr", "amount": 900000}, "k")
+        failed, answer = await call(
+            session, "post_entry", POSTING | {"department": "hr", "amount": 900000}, "k"
+        )
         assert failed
         assert "more than hr has left" in answer["error"]
         assert (await call(session, "post_entry", {"department": "marketing"}))[0]
