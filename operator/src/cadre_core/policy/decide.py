@@ -9,8 +9,33 @@ from cadre_core.model import ApprovalRule, Rule, Snapshot
 from cadre_core.policy.cedar import BASE_ID, host_patterns, resource_uid, uid
 from cadre_core.policy.ceiling import Ceiling, ceiling
 from cadre_core.policy.facts import Outcome, argument_refusal, outcomes
-from cadre_core.policy.request import Decision, HostResource, ModelResource, PolicyRequest
+from cadre_core.policy.request import (
+    TENANT_ADMIN,
+    AgentResource,
+    Decision,
+    HostResource,
+    ModelResource,
+    NodeResource,
+    PolicyRequest,
+    Resource,
+    ToolResource,
+)
 from cadre_core.policy.sets import ActionSets, PolicyProgram, program_of
+
+__all__ = [
+    "TENANT_ADMIN",
+    "AgentResource",
+    "Decision",
+    "HostResource",
+    "ModelResource",
+    "NodeResource",
+    "PolicyProgram",
+    "PolicyRequest",
+    "Resource",
+    "ToolResource",
+    "compile_policies",
+    "evaluate",
+]
 
 Json = dict[str, object]
 

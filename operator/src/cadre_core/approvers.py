@@ -1,0 +1,71 @@
+"""Who may decide an approval: the reporting line upwards, with absences and separation of duties applied."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cadre_core.model import Absence, ApprovalRule, PersonSpec, Snapshot
+
+MAX_DELEGATIONS = 8
+"""A delegate may be away too; a longer chain of delegations counts as nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The people who may decide at one node of the line."""
+
+    node: str
+    persons: tuple[str, ...]
+    delegated_from: tuple[tuple[str, str], ...] = ()
+    """(delegate, absent person) of everyone who stands in."""
+
+
+def approver_chain(
+    snapshot: Snapshot, node: str, rule: ApprovalRule, requester_persons: frozenset[str], now: datetime
+) -> tuple[Level, ...]:
+    """Return the levels to ask, nearest first; past the last one (or with none) the answer is no.
+
+    The line starts at the rule's own node, else at the agent's, and ends at the root. Whoever is absent at
+    `now` (with time zone) is replaced by the delegate. With separation of duties `requester_persons` (the author
+    of the task, and the agent's owner when the owner started it) never decide, nor do delegates of theirs.
+    A level that is left empty is passed over; a level needs as many people as the quorum asks for.
+    """
+    path = snapshot.nodes[rule.node or node].path if (rule.node or node) in snapshot.nodes else ()
+    barred = requester_persons if rule.separation_of_duties else frozenset[str]()
+    levels = [_level(snapshot, step, rule, barred, now) for step in reversed(path)]
+    return tuple(level for level in levels if len(level.persons) >= max(rule.quorum, 1))
+
+
+def _level(snapshot: Snapshot, node: str, rule: ApprovalRule, barred: frozenset[str], now: datetime) -> Level:
+    holders = [m.person for m in snapshot.nodes[node].members if rule.role in m.roles]
+    persons: dict[str, None] = {}
+    stand_ins: list[tuple[str, str]] = []
+    for holder in sorted(holders):
+        if holder in barred:
+            continue
+        decider = _present(snapshot, holder, now)
+        if decider is None or decider in barred:
+            continue
+        if decider != holder:
+            stand_ins.append((decider, holder))
+        persons[decider] = None
+    return Level(node, tuple(persons), tuple(stand_ins))
+
+
+def _present(snapshot: Snapshot, person: str, now: datetime) -> str | None:
+    seen: list[str] = []
+    current = person
+    while current and current not in seen and len(seen) <= MAX_DELEGATIONS:
+        seen.append(current)
+        spec = snapshot.persons.get(current)
+        if spec is None:
+            return None
+        absence = absent(spec, now)
+        if absence is None:
+            return current
+        current = absence.delegate
+    return None
+
+
+def absent(person: PersonSpec, now: datetime) -> Absence | None:
+    """Return the absence that covers `now`, if any; its end is not part of it."""
+    return next((a for a in person.absences if a.start <= now < a.until), None)
