@@ -2,12 +2,12 @@
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from cadre_core.compile import compile_chart
 from cadre_core.load import parse_documents
 from cadre_core.model import Snapshot
-
 from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home, write_private
 from cadre_local.problems import ChartInvalidError
@@ -18,6 +18,9 @@ RESOURCE = re.compile(r"^(apiVersion|kind)\s*:", re.MULTILINE)
 FOREIGN = frozenset({"kustomization.yaml", "kustomization.yml"})
 SIZE_LIMIT = 8 * 1024 * 1024
 """Bytes of all documents together."""
+
+SOURCE = "source"
+"""File that names where the chart came from."""
 
 Documents = tuple[tuple[str, str], ...]
 
@@ -58,16 +61,26 @@ def check(documents: Documents) -> Snapshot:
     return compiled.snapshot
 
 
-def remember(home: Home, documents: Documents) -> None:
-    """Keep what was applied last, for `cadre plan` and for people."""
-    kept = set()
+def remember(home: Home, source: Path, documents: Documents) -> None:
+    """Keep what was applied last, and from where: relative commands of tool servers start there."""
+    kept = {SOURCE}
     for index, (name, text) in enumerate(documents):
         target = home.chart / f"{index:03}-{Path(name).name}"
         write_private(target, text)
         kept.add(target.name)
+    write_private(home.chart / SOURCE, str(source.resolve()))
     for old in home.chart.iterdir():
         if old.name not in kept:
             old.unlink()
+
+
+def working_directory(home: Home, chart: Path | None) -> Path:
+    """The directory of the chart that is or was applied; the state directory when there is none."""
+    with suppress(OSError):
+        source = chart or Path((home.chart / SOURCE).read_text())
+        directory = source if source.is_dir() else source.parent
+        return directory if directory.is_dir() else home.root
+    return home.root
 
 
 def _files(root: Path) -> list[Path]:

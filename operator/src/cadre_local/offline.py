@@ -1,8 +1,9 @@
 """Plans without a controller: the same pure function, run here."""
 
+from cadre_core.plan import plan
+
 from cadre_api.protocol.base import type_json
 from cadre_core.model import Snapshot
-from cadre_core.plan import plan
 
 
 def offline_plan(old: Snapshot | None, new: Snapshot) -> type_json:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from cadre_api.protocol.base import FieldProblem
 from cadre_core.model import Problem
-
 from cadre_local.errors import CadreError
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from cadre_api.protocol.base import type_json
-
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError
 from cadre_local.paths import Home

@@ -31,7 +31,7 @@ def apply(session: Session, source: Path, dry_run: bool) -> None:
     charts.check(documents)
     answer = session.api().apply(documents, dry_run=dry_run)
     if not dry_run and session.home.chart.is_dir():
-        charts.remember(session.home, documents)
+        charts.remember(session.home, source, documents)
 
     def render(console: Console) -> None:
         revision = str(answer.get("revision", "")).removeprefix("sha256:")[:12]

@@ -62,7 +62,7 @@ def up(
     if documents:
         charts.check(documents)
     if current := control.running(home):
-        _update(session, current, documents)
+        _update(session, current, source, documents)
         return
     chosen = Ports(public=port, guard=guard_port, scripted=scripted_port if scripted else 0)
     options = _prepare(session, home, source, scripted, chosen)
@@ -138,25 +138,19 @@ def _start(session: Session, launched: control.Launched, foreground: bool) -> No
         raise
 
 
-def _update(session: Session, current: RunState, documents: charts.Documents) -> None:
+def _update(session: Session, current: RunState, source: Path | None, documents: charts.Documents) -> None:
     """A second `up`: apply the new chart to what runs and wait until its agents are ready."""
-    if documents:
-        api = session.api()
-        applied = api.apply(documents)
-        charts.remember(session.home, documents)
+    if source and documents:
+        applied = session.api().apply(documents)
+        charts.remember(session.home, source, documents)
         progress = Progress(session.console, quiet=not session.is_table)
         with progress:
             _wait_agents(session, progress)
         session.emit(applied, lambda console: console.print("chart applied; everything runs"))
         return
-    holder = current.supervisor.pid
-    session.emit(
-        current,
-        lambda console: console.print(
-            f"Cadre already runs: supervisor pid {holder}, {current.phase}, API on port {current.ports.public}. "
-            "`cadre status` shows more, `cadre down` stops it."
-        ),
-    )
+    where = f"supervisor pid {current.supervisor.pid}, API on port {current.ports.public}"
+    told = f"Cadre already runs ({current.phase}): {where}\nnext: cadre status · cadre down"
+    session.emit(current, lambda console: console.print(told))
 
 
 def _wait_agents(session: Session, progress: Progress) -> None:

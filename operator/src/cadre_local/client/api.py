@@ -15,7 +15,6 @@ from cadre_api.protocol.tasks import (
     TaskEvent,
     TaskView,
 )
-
 from cadre_local.client.http import HttpClient
 from cadre_local.client.sse import parse_events
 from cadre_local.errors import CadreError, Exit

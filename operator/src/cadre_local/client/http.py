@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from cadre_api.protocol.base import FieldProblem, ProblemDetail, type_json
 from pydantic import ValidationError
 
+from cadre_api.protocol.base import FieldProblem, ProblemDetail, type_json
 from cadre_local.errors import CadreError, Exit
 
 CONFLICT_STATUSES = frozenset({409, 412})

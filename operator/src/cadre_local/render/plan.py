@@ -1,8 +1,9 @@
 """A plan as people read it: the agents whose rights change first, what changed in colour."""
 
-from cadre_api.protocol.base import type_json
 from rich.console import Console
 from rich.text import Text
+
+from cadre_api.protocol.base import type_json
 
 STYLES = {"Added": "green", "Removed": "red", "Widened": "bold yellow", "Narrowed": "cyan", "Changed": "blue"}
 ORDER = ("Widened", "Added", "Removed", "Narrowed", "Changed", "Same")

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from cadre_api.protocol.base import type_json
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
+
+from cadre_api.protocol.base import type_json
 
 NAMESPACES = ("network", "mount", "pid", "ipc", "user")
 GOOD = frozenset({"Ready", "Idle", "Busy"})
@@ -38,10 +39,8 @@ def _machine(report: type_json) -> Tree:
 
 def _company(report: type_json) -> Tree:
     nodes, agents = list(_items(report.get("nodes"))), list(_items(report.get("agents")))
-    top = Tree(
-        f"[bold]{len(agents)} agents[/]"
-        + ("" if nodes else f" [dim](controller {_text(report, 'controller')})[/]")
-    )
+    silent = "" if nodes else f" [dim](controller {_text(report, 'controller')})[/]"
+    top = Tree(f"[bold]{len(agents)} agents[/]{silent}")
     placed: set[str] = set()
     for node in nodes:
         if not node.get("parent"):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cadre_local.charts import working_directory
 from cadre_local.client.api import CadreApi
 from cadre_local.client.http import Endpoint, HttpClient
 from cadre_local.errors import CadreError
@@ -45,7 +46,7 @@ def controller(options: UpOptions, database_url: str, environ: Mapping[str, str]
         command=(sys.executable, "-m", "cadre_controller"),
         environ={**environ, "PATH": _search_path(environ), **settings},
         log=home.logs / "controller.log",
-        cwd=options.chart if options.chart and options.chart.is_dir() else home.root,
+        cwd=working_directory(home, options.chart),
         ready=api.ready,
         ready_within=90,
     )

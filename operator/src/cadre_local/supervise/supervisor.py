@@ -101,7 +101,7 @@ class Supervisor:
         with self._journal.step("chart"):
             documents = await asyncio.to_thread(charts.read_documents, self._options.chart)
             await asyncio.to_thread(self._api.apply, documents)
-            charts.remember(self._home, documents)
+            charts.remember(self._home, self._options.chart, documents)
 
     async def _first_guards(self) -> None:
         with self._journal.step("agents"):

@@ -1,0 +1,87 @@
+"""`cadre approvals`, `approve`, `deny`: a person decides exactly what is on the screen."""
+
+import json
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+
+from cadre_api.protocol.tasks import ApprovalState, ApprovalView
+from cadre_local.cli.context import Session, pass_session
+from cadre_local.cli.framework import Command
+from cadre_local.errors import CadreError, Exit
+from cadre_local.render.tables import print_approvals
+
+
+@click.command(cls=Command)
+@click.option(
+    "--state", type=click.Choice([*(state.value for state in ApprovalState), "All"]), default="Pending"
+)
+@pass_session
+def approvals(session: Session, state: str) -> None:
+    """List what waits for a person (default), or what was decided."""
+    found = session.api().approvals("" if state == "All" else state)
+    session.emit({"items": found}, lambda console: print_approvals(console, found, datetime.now(UTC)))
+
+
+_id = click.argument("approval_id")
+_yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+_comment = click.option("-m", "--comment", default="", help="Kept with the decision.")
+
+
+@click.command(cls=Command)
+@_id
+@_yes
+@_comment
+@pass_session
+def approve(session: Session, approval_id: str, yes: bool, comment: str) -> None:
+    """Approve exactly what is shown: the decision is bound to the hash of these arguments."""
+    _decide(session, approval_id, ApprovalState.APPROVED, yes=yes, comment=comment)
+
+
+@click.command(cls=Command)
+@_id
+@_yes
+@_comment
+@pass_session
+def deny(session: Session, approval_id: str, yes: bool, comment: str) -> None:
+    """Deny it; the agent is told and goes on without."""
+    _decide(session, approval_id, ApprovalState.DENIED, yes=yes, comment=comment)
+
+
+def _decide(session: Session, approval_id: str, decision: ApprovalState, *, yes: bool, comment: str) -> None:
+    api = session.api()
+    found = api.approval(approval_id)
+    if found.state is not ApprovalState.PENDING:
+        raise CadreError(
+            "AlreadyDecided",
+            f"{found.id} is {found.state.value}",
+            "cadre approvals --state All",
+            Exit.CONFLICT,
+        )
+    if session.is_table:
+        show(session.console, found)
+    word = "Approve" if decision is ApprovalState.APPROVED else "Deny"
+    if not yes and not click.confirm(f"{word} this?", default=False, err=True):
+        raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
+    decided = api.decide(found, decision, comment)
+    session.emit(decided, lambda console: console.print(_outcome(decided)))
+
+
+def show(console: Console, approval: ApprovalView) -> None:
+    """Everything a person needs to decide."""
+    what = approval.tool or approval.kind.value
+    given = f"{approval.quorum} needed, {len(approval.votes)} given"
+    reason = f"  {approval.reason}" if approval.reason else ""
+    console.print(f"[bold]{what}[/]  asked by {approval.agent}  (task {approval.task_id})")
+    console.print(json.dumps(approval.arguments, indent=2, ensure_ascii=False), markup=False)
+    console.print(f"hash   {approval.arguments_hash}")
+    console.print(f"rules  {', '.join(approval.rules) or '-'}", markup=False)
+    console.print(f"who    {', '.join(approval.approvers) or '-'}; {given}", markup=False)
+    console.print(f"until  {approval.expires_at:%Y-%m-%d %H:%M} UTC{reason}", markup=False)
+
+
+def _outcome(approval: ApprovalView) -> str:
+    missing = approval.quorum - len(approval.votes)
+    more = f"; {missing} more needed" if approval.state is ApprovalState.PENDING and missing > 0 else ""
+    return f"{approval.id} {approval.state.value}{more}"
