@@ -1,13 +1,206 @@
-"""Budgets."""
+"""Budgets along the path to the root: room is reserved before a model call and settled after it, so nothing overspends."""
 
-from cadre_controller.services.models import BudgetState, BudgetVerdict, CallOutcome, ModelCall, Reservation
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from cadre_controller.errors import InvalidInput
+from cadre_controller.services.chart import ChartService
+from cadre_controller.services.kernel import Facts, Kernel, dump, system_actor, task_channels
+from cadre_controller.services.models import (
+    BudgetState,
+    BudgetVerdict,
+    CallOutcome,
+    ModelCall,
+    Reservation,
+)
+from cadre_controller.services.periods import period_start
+from cadre_controller.store.pool import Row
+from cadre_controller.store.work import BudgetHold, BudgetMove, RowMissing, Statement, Work
+from cadre_core.model import BudgetSpec, Node, Snapshot
+
+STALE = timedelta(hours=1)
+_NONE = Decimal(0)
 
 
 class BudgetService:
-    async def verdict(self, tenant: str, agent: str) -> BudgetVerdict: ...
+    """Reserve, settle, release; exact under any concurrency because the sums are checked under a row lock."""
+
+    def __init__(self, kernel: Kernel, chart: ChartService) -> None:
+        self._kernel = kernel
+        self._chart = chart
+
+    async def verdict(self, tenant: str, agent: str) -> BudgetVerdict:
+        """How the tightest budget on the agent's path stands before the next call."""
+        nodes = [node for node in self._path(tenant, agent) if node.budget is not None]
+        states = {state.node: state for state in await self._states(tenant, nodes)}
+        verdicts = [_verdict(node.budget, states[node.key]) for node in nodes if node.budget is not None]
+        return max(verdicts, key=_SEVERITY.index, default=BudgetVerdict.OK)
+
     async def reserve(self, call: ModelCall) -> Reservation:
-        """All nodes on the path or none. Raises BudgetExceeded (with node and on_exceeded)."""
+        """Hold `amount` and `tokens` at every node of the path, or at none.
+
+        Raises BudgetExceeded naming the node nearest to the root, InvalidInput(CurrencyMismatch).
+        """
+        kernel = self._kernel
+        holds = tuple(self._holds(call))
+        marks = dump([[hold.node, hold.period_start.isoformat()] for hold in holds])
+        row = (
+            call.tenant, call.task_id, call.call_id, call.session_id, call.agent, call.provider, call.model,
+            call.purpose, call.trace_id, marks, call.amount, call.tokens, kernel.clock.now(),
+        )  # fmt: skip
+        key = f"call:{call.tenant}:{call.task_id}:{call.call_id}"
+        work = Work(call.tenant, (Statement("model_call_insert", row),), frozenset({key}), holds)
+        try:
+            await kernel.submit(work)
+        except RowMissing:
+            known = await kernel.db.fetch_one(
+                call.tenant, "model_call_get", call.tenant, call.task_id, call.call_id
+            )
+            settled = known is not None and known["state"] == "Settled"
+            return Reservation(call.tenant, call.task_id, call.call_id, settled)
+        return Reservation(call.tenant, call.task_id, call.call_id)
+
     async def settle(self, reservation: Reservation, outcome: CallOutcome) -> None:
-        """Once; writes the model_calls row, the audit event and the task's usage."""
-    async def release(self, reservation: Reservation, reason: str) -> None: ...
-    async def states(self, tenant: str) -> tuple[BudgetState, ...]: ...
+        """Turn the reservation into what was really used, once; a repetition has no effect."""
+        row = await self._open_call(reservation)
+        if row is None:
+            return
+        used = outcome.input_tokens + outcome.output_tokens
+        usage = {"input": outcome.input_tokens, "output": outcome.output_tokens}
+        statements = (
+            _settlement(reservation, "Settled", outcome, self._kernel),
+            Statement(
+                "task_usage",
+                (
+                    reservation.tenant, reservation.task_id, outcome.input_tokens, outcome.output_tokens,
+                    outcome.cost, outcome.currency,
+                ),
+                expect_row=False,
+            ),
+        )  # fmt: skip
+        facts = Facts(
+            {"provider": row["provider"], "model": row["model"], "purpose": row["purpose"], "call": row["call_id"]},
+            cost={"tokens": usage, "amount": str(outcome.cost), "currency": outcome.currency},
+            trace_id=row["trace_id"],
+        )
+        await self._close(reservation, row, statements, (outcome.cost, used), facts, outcome.result)
+
+    async def release(self, reservation: Reservation, reason: str) -> None:
+        """Give the room back: the call did not happen or cost nothing."""
+        row = await self._open_call(reservation)
+        if row is None:
+            return
+        nothing = CallOutcome(0, 0, _NONE, row["currency"], result=reason)
+        statements = (_settlement(reservation, "Released", nothing, self._kernel),)
+        facts = Facts({"provider": row["provider"], "model": row["model"], "reason": reason}, trace_id=row["trace_id"])
+        await self._close(reservation, row, statements, (_NONE, 0), facts, "released")
+
+    async def states(self, tenant: str) -> tuple[BudgetState, ...]:
+        """Every node's budget in its current period."""
+        nodes = [n for n in self._chart.current(tenant).snapshot.nodes.values() if n.budget is not None]
+        return tuple(await self._states(tenant, nodes))
+
+    async def sweep(self, tenants: Sequence[str]) -> int:
+        """Release reservations whose call is gone (its process died)."""
+        limit = self._kernel.clock.now() - STALE
+        rows = await self._kernel.db.fetch(tenants, "model_calls_stale", limit)
+        for row in rows:
+            await self.release(Reservation(row["tenant"], row["task_id"], row["call_id"]), "Abandoned")
+        return len(rows)
+
+    def _path(self, tenant: str, agent: str) -> list[Node]:
+        snapshot: Snapshot = self._chart.current(tenant).snapshot
+        return [snapshot.nodes[key] for key in snapshot.agents[agent].path]
+
+    def _holds(self, call: ModelCall) -> list[BudgetHold]:
+        now = self._kernel.clock.now()
+        holds = []
+        for node in self._path(call.tenant, call.agent):
+            budget = node.budget
+            if budget is None:
+                continue
+            if budget.amount is not None and call.amount and budget.currency != call.currency:
+                raise InvalidInput(
+                    "CurrencyMismatch",
+                    f"node {node.key} budgets in {budget.currency}, the model is priced in {call.currency}",
+                    "use one currency for budgets and prices",
+                )
+            start = period_start(node, budget.period, now)
+            holds.append(
+                BudgetHold(
+                    call.tenant, node.key, budget.period, start, budget.currency or "", budget.amount, budget.tokens,
+                    budget.on_exceeded, call.amount, call.tokens,
+                )
+            )  # fmt: skip
+        return holds
+
+    async def _states(self, tenant: str, nodes: Sequence[Node]) -> list[BudgetState]:
+        now = self._kernel.clock.now()
+        budgets = [(node, node.budget) for node in nodes if node.budget is not None]
+        starts = {node.key: period_start(node, budget.period, now) for node, budget in budgets}
+        rows = await self._kernel.db.fetch(
+            tenant, "budget_states", tenant, list(starts), list(starts.values())
+        )
+        used = {row["node"]: row for row in rows}
+        return [_state(node.key, budget, used.get(node.key), starts[node.key]) for node, budget in budgets]
+
+    async def _open_call(self, reservation: Reservation) -> Row | None:
+        if reservation.already_settled:
+            return None
+        key = (reservation.tenant, reservation.task_id, reservation.call_id)
+        row = await self._kernel.db.fetch_one(reservation.tenant, "model_call_get", *key)
+        return row if row is not None and row["state"] == "Reserved" else None
+
+    async def _close(
+        self,
+        reservation: Reservation,
+        row: Row,
+        statements: tuple[Statement, ...],
+        spent: tuple[Decimal, int],
+        facts: Facts,
+        result: str,
+    ) -> None:
+        tenant, task_id = reservation.tenant, reservation.task_id
+        moves = tuple(
+            BudgetMove(tenant, node, datetime.fromisoformat(at), spent[0], -row["amount"], spent[1], -row["tokens"])
+            for node, at in row["holds"]
+        )
+        actor = system_actor(tenant, "model-gateway")
+        entry = self._kernel.audit(actor, "model.call", f"task:{task_id}", result, facts)
+        keys = frozenset({f"call:{tenant}:{task_id}:{reservation.call_id}", f"task:{task_id}"})
+        work = Work(
+            tenant, statements, keys, moves=moves, audit=(entry,), notify=task_channels(tenant, task_id)
+        )
+        try:
+            await self._kernel.submit(work)
+        except RowMissing:
+            return
+
+
+def _settlement(reservation: Reservation, state: str, outcome: CallOutcome, kernel: Kernel) -> Statement:
+    row = (
+        reservation.tenant, reservation.task_id, reservation.call_id, state, outcome.input_tokens,
+        outcome.output_tokens, outcome.cost, outcome.currency, outcome.latency_ms, outcome.result, kernel.clock.now(),
+    )  # fmt: skip
+    return Statement("model_call_settle", row)
+
+
+def _state(node: str, budget: BudgetSpec, row: Row | None, start: datetime) -> BudgetState:
+    used = (row["spent"], row["reserved"], row["tokens_spent"], row["tokens_reserved"]) if row else (_NONE, _NONE, 0, 0)
+    return BudgetState(node, start, budget.amount, budget.currency or "", budget.tokens, *used)
+
+
+def _verdict(budget: BudgetSpec, state: BudgetState) -> BudgetVerdict:
+    shares = []
+    if state.amount is not None:
+        shares.append((state.spent + state.reserved) / state.amount if state.amount else Decimal(1))
+    if state.tokens is not None:
+        shares.append(Decimal(state.tokens_spent + state.tokens_reserved) / Decimal(max(state.tokens, 1)))
+    share = max(shares, default=_NONE) * 100
+    if share >= 100:
+        return BudgetVerdict(budget.on_exceeded)
+    return BudgetVerdict.WARN if share >= budget.warn_at_percent else BudgetVerdict.OK
+
+
+_SEVERITY = list(BudgetVerdict)

@@ -22,6 +22,8 @@ class LiveChart:
 
     snapshot: Snapshot
     program: PolicyProgram
+    persons_by_id: Mapping[str, str] = field(default_factory=dict)
+    """Opaque person id -> chart key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class ModelCall:
     amount: Decimal
     tokens: int
     trace_id: str = ""
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True)

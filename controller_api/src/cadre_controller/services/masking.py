@@ -1,0 +1,165 @@
+"""Masks text before anything of it is stored. Detection is CPU work and runs in threads; tokens come in one batch."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+from cadre_api.protocol.guard import GuardRules, IssueItem
+from cadre_controller.errors import Denied, MaskingFailed
+from cadre_controller.ports import MaskedJson, MaskedText, type_json_value
+from cadre_controller.services.kernel import system_actor
+from cadre_controller.services.pseudonyms import PseudonymService
+from cadre_detect import (
+    Blocked,
+    DetectConfig,
+    DetectionError,
+    Detector,
+    Json,
+    MaskPlan,
+    MaskPolicy,
+    Mode,
+    Recognizer,
+    SpanCache,
+    Term,
+    apply,
+    find_tokens,
+    plan,
+)
+from cadre_detect.tokens import suffixes
+
+Result = TypeVar("Result")
+
+DETECTORS = 32
+WORKERS = 2
+
+
+class DetectMasker:
+    """The Masker on cadre_detect and the pseudonym service."""
+
+    def __init__(self, pseudonyms: PseudonymService) -> None:
+        self._pseudonyms = pseudonyms
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
+        self._spans = SpanCache()
+        self._detectors: OrderedDict[DetectConfig, Detector] = OrderedDict()
+
+    async def warm_up(self) -> None:
+        """Load the language model now, so that the first task does not wait for it. Raises MaskingFailed."""
+        await self._in_thread(self._detector(detect_config(GuardRules())).warm_up)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def mask(self, tenant: str, session_id: str, text: str, rules: GuardRules) -> MaskedText:
+        """Masked text; its tokens are granted to the session. Raises MaskingFailed, Denied(…Blocked)."""
+        masked, counts = await self._mask(tenant, session_id, text, rules)
+        return MaskedText(cast("str", masked), counts)
+
+    async def mask_json(
+        self, tenant: str, session_id: str, value: type_json_value, rules: GuardRules
+    ) -> MaskedJson:
+        """Every string leaf masked. Raises MaskingFailed, Denied(…Blocked)."""
+        masked, counts = await self._mask(tenant, session_id, cast("Json", value), rules)
+        return MaskedJson(masked, counts)
+
+    async def leftovers(self, text: str, rules: GuardRules) -> Sequence[str]:
+        """Entity types that a mask would still replace in text whose tokens are fine. Raises MaskingFailed."""
+        tokens = frozenset(s for match in find_tokens(text) for s in suffixes(match.text))
+        made = await self._plan(text, rules, tokens)
+        return sorted({entity_type for entity_type, _ in made.entities})
+
+    async def _mask(
+        self, tenant: str, session_id: str, value: Json, rules: GuardRules
+    ) -> tuple[Json, dict[str, int]]:
+        known = await self._pseudonyms.known(tenant, session_id, token_candidates(value))
+        made = await self._plan(value, at_least_mask(rules), known)
+        entities = sorted(made.entities)
+        items = [IssueItem(entity_type=kind, value=text) for kind, text in entities]
+        tokens = await self._pseudonyms.issue(system_actor(tenant, "masker"), session_id, items)
+        masked = await self._in_thread(lambda: apply(made, dict(zip(entities, tokens, strict=True))))
+        return masked, dict(made.counts)
+
+    async def _plan(self, value: Json, rules: GuardRules, known: frozenset[str]) -> MaskPlan:
+        detector = self._detector(detect_config(rules))
+        policy = mask_policy(rules)
+        return await self._in_thread(lambda: plan(value, detector, policy, known_tokens=known))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run detection off the event loop; whatever goes wrong in it, nothing gets through."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except Blocked as error:
+            raise Denied(
+                error.reason,
+                f"the text holds what policy blocks: {', '.join(sorted(error.entity_types))}",
+                "remove it, or store the credential in the keystore and refer to it",
+            ) from None
+        except DetectionError as error:
+            raise MaskingFailed(error.reason, "detection failed; nothing was stored", "retry; see the log") from None
+        except Exception as error:
+            raise MaskingFailed(
+                "DetectorError", f"detection failed ({type(error).__name__}); nothing was stored", "see the log"
+            ) from None
+
+    def _detector(self, config: DetectConfig) -> Detector:
+        """One per configuration; compiling terms and patterns is worth keeping."""
+        if config in self._detectors:
+            self._detectors.move_to_end(config)
+        else:
+            self._detectors[config] = Detector(config, self._spans)
+            while len(self._detectors) > DETECTORS:
+                self._detectors.popitem(last=False)
+        return self._detectors[config]
+
+
+def detect_config(rules: GuardRules) -> DetectConfig:
+    """What to look for under these guard rules."""
+    terms = tuple(Term(term.text, term.entity_type) for term in rules.terms)
+    enabled = {kind for kind, action in rules.entity_actions.items() if action != Mode.DISABLED.value}
+    return DetectConfig(
+        languages=rules.languages,
+        terms=terms,
+        allow_list=rules.allow_list,
+        deny_list=tuple(Term(text, "DENY_LIST") for text in rules.deny_list),
+        recognizers=tuple(Recognizer(r.name, r.pattern, r.entity) for r in rules.recognizers),
+        entities=DetectConfig().entities | enabled,
+    )
+
+
+def mask_policy(rules: GuardRules) -> MaskPolicy:
+    """What to do with what is found."""
+    entities = {kind: Mode(action) for kind, action in rules.entity_actions.items()}
+    return MaskPolicy(Mode(rules.mode), entities=entities)
+
+
+def at_least_mask(rules: GuardRules) -> GuardRules:
+    """Storing is stricter than the agent's guard: what it merely detects is masked here."""
+    lax = {Mode.DISABLED.value, Mode.DETECT.value}
+    return rules.model_copy(
+        update={
+            "mode": Mode.MASK.value if rules.mode in lax else rules.mode,
+            "entity_actions": {
+                kind: Mode.MASK.value if action == Mode.DETECT.value else action
+                for kind, action in rules.entity_actions.items()
+            },
+        }
+    )
+
+
+def token_candidates(value: Json) -> frozenset[str]:
+    """Everything in a document that could be a token."""
+    return frozenset(s for text in _texts(value) for m in find_tokens(text) for s in suffixes(m.text))
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)

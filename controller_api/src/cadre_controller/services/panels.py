@@ -1,0 +1,127 @@
+"""Who may decide an approval right now, and when it is decided: pure functions of chart, rules, votes and time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cadre_core.approvers import Level, approver_chain
+from cadre_core.model import ApprovalRule, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One rule that asks; an approval is granted when all of them are met."""
+
+    rule_id: str
+    rule: ApprovalRule
+    due: datetime
+    level: int = 0
+    """How far up the reporting line it has escalated."""
+    approved_by: tuple[str, ...] = ()
+    """Opaque person ids."""
+
+    @property
+    def met(self) -> bool:
+        """Whether enough people agreed."""
+        return len(self.approved_by) >= self.rule.quorum
+
+    def to_json(self) -> dict[str, object]:
+        """As stored."""
+        return {
+            "ruleId": self.rule_id,
+            "rule": asdict(self.rule),
+            "due": self.due.isoformat(),
+            "level": self.level,
+            "approvedBy": list(self.approved_by),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Requirement":
+        """As read."""
+        return cls(
+            stored["ruleId"],
+            ApprovalRule(**stored["rule"]),
+            datetime.fromisoformat(stored["due"]),
+            stored["level"],
+            tuple(stored["approvedBy"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a panel is chosen for."""
+
+    snapshot: Snapshot
+    node: str
+    requesters: frozenset[str]
+    """Person keys on whose behalf it is asked; separation of duties keeps them out."""
+    now: datetime
+
+
+def requirements_of(rules: Iterable[tuple[str, ApprovalRule]], now: datetime) -> tuple[Requirement, ...]:
+    """Fresh requirements, each with its own deadline."""
+    return tuple(Requirement(i, rule, now + timedelta(seconds=rule.timeout_seconds)) for i, rule in rules)
+
+
+def panel(question: Question, requirement: Requirement) -> tuple[str, ...]:
+    """Person keys who may decide this requirement now, nearest first: every level reached, and as many more as the quorum needs."""
+    persons: list[str] = []
+    for height, level in enumerate(chain(question, requirement)):
+        if height > requirement.level and len(persons) >= requirement.rule.quorum:
+            break
+        persons += [person for person in level.persons if person not in persons]
+    return tuple(persons)
+
+
+def chain(question: Question, requirement: Requirement) -> tuple[Level, ...]:
+    """The whole line of approvers, as it stands at this moment (absences, delegates)."""
+    return tuple(
+        approver_chain(
+            question.snapshot, question.node, requirement.rule, question.requesters, question.now
+        )
+    )
+
+
+def can_be_met(question: Question, requirement: Requirement) -> bool:
+    """Whether the whole line holds enough people."""
+    everyone = {person for level in chain(question, requirement) for person in level.persons}
+    return len(everyone) >= requirement.rule.quorum
+
+
+def approvers(question: Question, requirements: Sequence[Requirement]) -> tuple[str, ...]:
+    """Everyone who may decide something about it now, nearest first."""
+    names = [person for r in requirements if not r.met for person in panel(question, r)]
+    return tuple(dict.fromkeys(names))
+
+
+def approve(
+    question: Question, requirements: Sequence[Requirement], person: str, person_id: str
+) -> tuple[Requirement, ...]:
+    """The requirements after this person's yes: it counts wherever the person may decide."""
+    return tuple(
+        replace(r, approved_by=(*r.approved_by, person_id))
+        if not r.met and person in panel(question, r)
+        else r
+        for r in requirements
+    )
+
+
+def escalate(question: Question, requirements: Sequence[Requirement]) -> tuple[Requirement, ...] | None:
+    """The requirements after their deadlines: overdue ones move one level up; None when one cannot."""
+    moved = []
+    for requirement in requirements:
+        if requirement.met or requirement.due > question.now:
+            moved.append(requirement)
+            continue
+        top = len(chain(question, requirement)) - 1
+        if requirement.rule.on_timeout != "Escalate" or requirement.level >= top:
+            return None
+        due = question.now + timedelta(seconds=requirement.rule.timeout_seconds)
+        moved.append(replace(requirement, level=requirement.level + 1, due=due))
+    return tuple(moved)
+
+
+def next_due(requirements: Sequence[Requirement], now: datetime) -> datetime:
+    """When the next unmet requirement is overdue."""
+    return min((r.due for r in requirements if not r.met), default=now)

@@ -1,0 +1,177 @@
+-- name: alive
+SELECT 1 AS alive;
+
+-- name: tenants
+SELECT tenant FROM tenants ORDER BY tenant;
+
+-- name: chart_objects
+SELECT kind, key, file, document, sealed FROM chart_objects WHERE tenant = $1 ORDER BY kind, key;
+
+-- name: snapshot_latest
+SELECT generation, revision, applied_at FROM snapshots WHERE tenant = $1 ORDER BY generation DESC LIMIT 1;
+
+-- name: bundles
+SELECT agent, generation, digest FROM agent_bundles WHERE tenant = $1;
+
+-- name: instance_find
+SELECT active FROM instances WHERE tenant = $1 AND agent = $2 AND instance = $3;
+
+-- name: agents_live
+SELECT l.agent, l.instance, l.state, l.agent_version, l.boundary, l.bundle_generation, l.reason, l.seen_at
+FROM agents_live l WHERE l.tenant = $1;
+
+-- name: agent_load
+SELECT agent, count(*) FILTER (WHERE state = 'Queued') AS queued, count(*) FILTER (WHERE state <> 'Queued') AS running,
+       min(created_at) FILTER (WHERE state = 'Queued') AS oldest
+FROM tasks WHERE tenant = $1 AND state IN ('Queued', 'Running', 'Waiting')
+GROUP BY agent;
+
+-- name: session_get
+SELECT s.tenant, s.id, s.state, s.created_by, s.parent_session_id, s.created_at,
+       coalesce((SELECT jsonb_agg(p.participant ORDER BY p.joined_at, p.participant) FROM session_participants p
+                 WHERE p.tenant = s.tenant AND p.session_id = s.id), '[]') AS participants,
+       coalesce((SELECT jsonb_agg(t.id ORDER BY t.created_at, t.id) FROM tasks t
+                 WHERE t.tenant = s.tenant AND t.session_id = s.id), '[]') AS tasks
+FROM sessions s WHERE s.tenant = $1 AND s.id = $2;
+
+-- name: shards
+SELECT id, session_id, author, data_class, body, hash, created_at
+FROM shards WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
+
+-- name: task_get
+SELECT * FROM tasks WHERE tenant = $1 AND id = $2;
+
+-- name: task_list
+SELECT * FROM tasks
+WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR agent = $3)
+  AND ($4 = '' OR (created_at, id) < (SELECT c.created_at, c.id FROM tasks c WHERE c.tenant = $1 AND c.id = $4))
+ORDER BY created_at DESC, id DESC LIMIT $5;
+
+-- name: task_tree
+SELECT * FROM tasks WHERE tenant = $1 AND root_task_id = $2 ORDER BY created_at, id;
+
+-- name: tasks_of_session
+SELECT * FROM tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
+
+-- name: task_claimable
+SELECT * FROM tasks
+WHERE tenant = $1 AND agent = $2 AND state = 'Queued' AND available_at <= $3 AND deadline_at > $3
+ORDER BY priority DESC, created_at, id
+LIMIT $4 FOR UPDATE SKIP LOCKED;
+
+-- name: task_held
+SELECT * FROM tasks
+WHERE tenant = $1 AND id = $2 AND agent = $3 AND fence = $4 AND lease_instance = $5 AND state IN ('Running', 'Waiting');
+
+-- name: tasks_of_instances
+SELECT * FROM tasks
+WHERE tenant = $1 AND agent = $2 AND lease_instance <> $3 AND state IN ('Running', 'Waiting');
+
+-- name: task_cancelled
+SELECT id FROM tasks WHERE tenant = $1 AND agent = $2 AND lease_instance = $3 AND cancel_pending ORDER BY id;
+
+-- name: task_lapsed
+SELECT * FROM tasks WHERE state IN ('Running', 'Waiting') AND lease_expires_at <= $1 ORDER BY lease_expires_at LIMIT 200;
+
+-- name: task_overdue
+SELECT * FROM tasks WHERE state IN ('Queued', 'Running', 'Waiting') AND deadline_at <= $1 ORDER BY deadline_at LIMIT 200;
+
+-- name: lease_grace
+UPDATE tasks SET lease_expires_at = greatest(lease_expires_at, $1) WHERE state IN ('Running', 'Waiting') RETURNING id;
+
+-- name: task_events
+SELECT seq, at, task_id, kind, summary, data, duration_ms FROM task_events
+WHERE tenant = $1 AND task_id = $2 AND seq > $3 ORDER BY seq LIMIT $4;
+
+-- name: task_events_tree
+SELECT seq, at, task_id, kind, summary, data, duration_ms FROM task_events
+WHERE tenant = $1 AND seq > $3 AND root_task_id = $2 ORDER BY seq LIMIT $4;
+
+-- name: idempotency_get
+SELECT request_hash, response FROM idempotency_keys WHERE tenant = $1 AND scope = $2 AND key = $3;
+
+-- name: approval_get
+SELECT a.*, coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.at, v.person) FROM approval_votes v
+                      WHERE v.tenant = a.tenant AND v.approval_id = a.id), '[]') AS votes
+FROM approvals a WHERE a.tenant = $1 AND a.id = $2;
+
+-- name: approval_of_tool
+SELECT id FROM approvals
+WHERE tenant = $1 AND task_id = $2 AND tool = $3 AND arguments_hash = $4 AND kind = 'ToolCall';
+
+-- name: approval_of_step
+SELECT id FROM approvals WHERE tenant = $1 AND session_id = $2 AND step_id = $3 AND kind = 'Step';
+
+-- name: approval_list
+SELECT a.*, coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.at, v.person) FROM approval_votes v
+                      WHERE v.tenant = a.tenant AND v.approval_id = a.id), '[]') AS votes
+FROM approvals a
+WHERE a.tenant = $1 AND ($2 = '' OR a.state = $2) AND ($3 = '' OR a.task_id = $3) AND ($4 = '' OR a.session_id = $4)
+  AND ($5 = '' OR (a.requested_at, a.id) < (SELECT c.requested_at, c.id FROM approvals c WHERE c.tenant = $1 AND c.id = $5))
+ORDER BY a.requested_at DESC, a.id DESC LIMIT $6;
+
+-- name: approval_due
+SELECT a.*, coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.at, v.person) FROM approval_votes v
+                      WHERE v.tenant = a.tenant AND v.approval_id = a.id), '[]') AS votes
+FROM approvals a
+WHERE a.state = 'Pending' AND (a.expires_at <= $1 OR EXISTS (
+    SELECT FROM tasks t WHERE t.tenant = a.tenant AND t.id = a.task_id
+      AND t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead')))
+ORDER BY a.expires_at LIMIT 200;
+
+-- name: intents_of
+SELECT * FROM tool_intents
+WHERE tenant = $1 AND task_id = $2 AND tool = $3 AND arguments_hash = $4 ORDER BY ordinal;
+
+-- name: intent_of_call
+SELECT * FROM tool_intents WHERE tenant = $1 AND task_id = $2 AND attempt = $3 AND tool_call_id = $4 AND tool = $5
+  AND arguments_hash = $6;
+
+-- name: pseudonyms_of
+SELECT token, entity_type, data_class, sealed FROM pseudonyms
+WHERE tenant = $1 AND token = ANY($2::text[]) AND expires_at > $3;
+
+-- name: pseudonyms_granted
+SELECT p.token, p.entity_type, p.data_class, p.sealed, p.expires_at
+FROM pseudonym_grants g JOIN pseudonyms p ON p.tenant = g.tenant AND p.token = g.token
+WHERE g.tenant = $1 AND g.session_id = $2 AND g.token = ANY($3::text[]) AND p.expires_at > $4;
+
+-- name: pseudonym_purge
+WITH gone AS (DELETE FROM pseudonyms WHERE expires_at <= $1 RETURNING tenant, token)
+DELETE FROM pseudonym_grants g USING gone WHERE g.tenant = gone.tenant AND g.token = gone.token RETURNING g.token;
+
+-- name: budget_states
+SELECT node, period_start, spent, reserved, tokens_spent, tokens_reserved FROM budgets
+WHERE tenant = $1 AND (node, period_start) IN (
+    SELECT node, period_start FROM unnest($2::text[], $3::timestamptz[]) AS r(node, period_start));
+
+-- name: model_call_get
+SELECT * FROM model_calls WHERE tenant = $1 AND task_id = $2 AND call_id = $3;
+
+-- name: model_calls_stale
+SELECT * FROM model_calls WHERE state = 'Reserved' AND reserved_at <= $1 ORDER BY reserved_at LIMIT 200;
+
+-- name: audit_list
+SELECT seq, prev_hash, hash, canonical FROM audit_events
+WHERE tenant = $1 AND seq > $2 AND ($3 = '' OR action = $3) AND ($4 = '' OR target = $4) AND ($5 = '' OR actor_id = $5)
+  AND ($6 = '' OR trace_id = $6) AND ($7::timestamptz IS NULL OR at >= $7) AND ($8::timestamptz IS NULL OR at < $8)
+ORDER BY seq LIMIT $9;
+
+-- name: audit_head
+SELECT seq, hash FROM audit_heads WHERE tenant = $1;
+
+-- name: audit_hashes
+SELECT hash FROM audit_events WHERE tenant = $1 AND seq > $2 AND seq <= $3 ORDER BY seq;
+
+-- name: checkpoint_latest
+SELECT seq, jws, at FROM checkpoints WHERE tenant = $1 ORDER BY seq DESC LIMIT 1;
+
+-- name: audit_known
+SELECT event_id FROM audit_events WHERE tenant = $1 AND event_id = ANY($2::text[]);
+
+-- name: audit_salts
+SELECT field, salt FROM audit_salts WHERE tenant = $1 AND event_id = $2;
+
+-- name: spans_of
+SELECT trace_id, span_id, parent_id, name, service, start_at, end_at, status, attributes
+FROM spans WHERE tenant = $1 AND trace_id = $2 ORDER BY start_at, span_id;

@@ -1,0 +1,137 @@
+-- name: task_insert
+WITH r AS (
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                         $9::int[], $10::text[], $11::text[], $12::int[], $13::int[], $14::timestamptz[],
+                         $15::timestamptz[], $16::text[], $17::text[], $18::text[])
+        AS r(ord, tenant, id, agent, requester, session_id, parent_task_id, root_task_id, depth, prompt, context,
+             max_attempts, priority, at, deadline_at, trace_id, traceparent, route)
+), ins AS (
+    INSERT INTO tasks (tenant, id, state, agent, requester, session_id, parent_task_id, root_task_id, depth, prompt,
+                       context, max_attempts, priority, available_at, created_at, updated_at, deadline_at, trace_id,
+                       traceparent, route)
+    SELECT tenant, id, 'Queued', agent, requester, session_id, parent_task_id, root_task_id, depth, prompt,
+           context::jsonb, max_attempts, priority, at, at, at, deadline_at, trace_id, traceparent, route::jsonb
+    FROM r ORDER BY ord
+    ON CONFLICT DO NOTHING
+    RETURNING tenant, id
+)
+SELECT min(r.ord) AS ord FROM r JOIN ins USING (tenant, id) GROUP BY tenant, id;
+
+-- name: task_lease
+UPDATE tasks t SET
+    state = 'Running', attempt = t.attempt + 1, fence = t.fence + 1, lease_instance = r.instance,
+    lease_expires_at = r.expires_at, updated_at = r.at, reason = '', message = '', cancel_pending = false
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+    AS r(ord, tenant, id, fence, instance, expires_at, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state = 'Queued'
+RETURNING r.ord, t.fence, t.attempt;
+
+-- name: task_heartbeat
+UPDATE tasks t SET lease_expires_at = r.expires_at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[])
+    AS r(ord, tenant, id, agent, fence, instance, expires_at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.agent = r.agent AND t.fence = r.fence
+  AND t.lease_instance = r.instance AND t.state IN ('Running', 'Waiting')
+RETURNING r.ord;
+
+-- name: task_finish
+UPDATE tasks t SET
+    state = r.state, result = r.result, reason = r.reason, message = r.message, updated_at = r.at,
+    lease_expires_at = NULL, pending_approval = ''
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::timestamptz[])
+    AS r(ord, tenant, id, fence, state, result, reason, message, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Queued', 'Running', 'Waiting')
+RETURNING r.ord;
+
+-- name: task_requeue
+UPDATE tasks t SET
+    state = 'Queued', reason = r.reason, message = r.message, available_at = r.available_at, updated_at = r.at,
+    lease_instance = '', lease_expires_at = NULL, pending_approval = ''
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[],
+            $8::timestamptz[])
+    AS r(ord, tenant, id, fence, reason, message, available_at, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Running', 'Waiting', 'OutcomeUnknown')
+RETURNING r.ord;
+
+-- name: task_lease_lapsed
+SELECT r.ord
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS r(ord, tenant, id, fence, at)
+JOIN tasks t ON t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.lease_expires_at <= r.at
+FOR UPDATE OF t;
+
+-- name: task_cancel
+UPDATE tasks t SET
+    cancel_pending = t.state IN ('Running', 'Waiting'),
+    state = 'Cancelled', reason = r.reason, updated_at = r.at, lease_expires_at = NULL, pending_approval = ''
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS r(ord, tenant, id, reason, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.state IN ('Queued', 'Running', 'Waiting', 'OutcomeUnknown')
+RETURNING r.ord, t.agent;
+
+-- name: task_cancel_seen
+UPDATE tasks t SET cancel_pending = false
+FROM unnest($1::int[], $2::text[], $3::text[]) AS r(ord, tenant, id)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.cancel_pending
+RETURNING r.ord;
+
+-- name: task_waiting
+UPDATE tasks t SET state = 'Waiting', pending_approval = r.approval, updated_at = r.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[])
+    AS r(ord, tenant, id, fence, approval, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Running', 'Waiting')
+RETURNING r.ord;
+
+-- name: task_resume
+UPDATE tasks t SET state = 'Running', pending_approval = '', updated_at = r.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS r(ord, tenant, id, approval, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.pending_approval = r.approval AND t.state = 'Waiting'
+RETURNING r.ord;
+
+-- name: task_outcome_unknown
+UPDATE tasks t SET
+    state = 'OutcomeUnknown', reason = 'OutcomeUnknown', message = r.message, pending_approval = r.approval,
+    updated_at = r.at, lease_instance = '', lease_expires_at = NULL
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[])
+    AS r(ord, tenant, id, fence, approval, message, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Running', 'Waiting')
+RETURNING r.ord;
+
+-- name: task_outcome_refused
+UPDATE tasks t SET state = 'Failed', reason = 'OutcomeUnknown', message = r.message, pending_approval = '',
+    updated_at = r.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+    AS r(ord, tenant, id, approval, message, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.pending_approval = r.approval AND t.state = 'OutcomeUnknown'
+RETURNING r.ord;
+
+-- name: task_outcome_rerun
+UPDATE tasks t SET state = 'Queued', reason = '', message = '', pending_approval = '', available_at = r.at,
+    updated_at = r.at, deadline_at = greatest(t.deadline_at, r.deadline_at),
+    max_attempts = greatest(t.max_attempts, t.attempt + 1)
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS r(ord, tenant, id, approval, deadline_at, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.pending_approval = r.approval AND t.state = 'OutcomeUnknown'
+RETURNING r.ord;
+
+-- name: task_usage
+UPDATE tasks t SET
+    input_tokens = t.input_tokens + r.input_tokens, output_tokens = t.output_tokens + r.output_tokens,
+    model_calls = t.model_calls + 1, cost = t.cost + r.cost, currency = r.currency
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::numeric[], $7::text[])
+    AS r(ord, tenant, id, input_tokens, output_tokens, cost, currency)
+WHERE t.tenant = r.tenant AND t.id = r.id
+RETURNING r.ord;
+
+-- name: task_event_insert
+WITH r AS (
+    SELECT r.*, t.root_task_id
+    FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
+                $8::double precision[])
+        AS r(ord, tenant, task_id, at, kind, summary, data, duration_ms)
+    JOIN tasks t ON t.tenant = r.tenant AND t.id = r.task_id
+), ins AS (
+    INSERT INTO task_events (tenant, task_id, root_task_id, at, kind, summary, data, duration_ms)
+    SELECT tenant, task_id, root_task_id, at, kind, summary, data::jsonb, duration_ms FROM r ORDER BY ord
+    RETURNING seq
+)
+SELECT r.ord FROM r;
