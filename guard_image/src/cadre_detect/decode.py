@@ -26,7 +26,7 @@ _ESCAPE = re.compile(
     r"|(?<=[A-Za-z])\+(?=[A-Za-z])"
 )
 _LINE = re.compile(r"[^\n]+")
-_RUN = re.compile(r"(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9+/_\-]{8,}={0,2}")
+_RUN = re.compile(r"(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+/_\-]{8,}={0,2}")
 _PIECE = re.compile(r"[A-Za-z0-9]{8,}={0,2}|[A-Za-z0-9+/]{8,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){6,}\Z")
 _SHORT_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}

@@ -16,7 +16,7 @@ from cadre_detect.errors import DetectionError
 from cadre_detect.findings import Finding, resolve
 from cadre_detect.linear import Pattern, compile_pattern
 from cadre_detect.terms import Needle, TermScanner, part_needles, whole_needles
-from cadre_detect.tokens import TOKEN_RE, find_tokens, normalise
+from cadre_detect.tokens import TOKEN_RE, find_tokens
 
 
 class Detector:
@@ -30,7 +30,7 @@ class Detector:
         self._whole = TermScanner(whole_needles(config.terms))
         self._parts = TermScanner(part_needles(config.terms))
         self._denied = TermScanner(Needle(term.text, term.entity_type) for term in config.deny_list)
-        self._allowed = frozenset(normalise("PERSON", text) for text in config.allow_list)
+        self._allowed = TermScanner(Needle(text, "ALLOWED") for text in config.allow_list)
         self._custom = [
             (item.entity, item.data_class, _compiled(item.name, item.pattern)) for item in config.recognizers
         ]
@@ -42,11 +42,11 @@ class Detector:
         """
         if not text or text.isspace():
             return []
-        digest = self._cache.digest(self._revision + bytes([prose]), text) if self._cache else b""
-        known = self._cache.get(digest) if self._cache else None
+        digest = self._cache.digest(self._revision + bytes([prose]), text) if self._cache is not None else b""
+        known = self._cache.get(digest) if self._cache is not None else None
         if known is None:
             known = tuple(self._scan_safely(text, prose))
-            if self._cache:
+            if self._cache is not None:
                 self._cache.put(digest, known)
         return list(known)
 
@@ -88,16 +88,17 @@ class Detector:
             yield from ner.scan(text, self.config.languages, wanted)
 
     def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
-        """What reaches the threshold and is not allowed by name; what is denied stays."""
+        """What reaches the threshold and lies in no allowed term; what is denied stays."""
         kept = [f for f in findings if f.score >= self.config.threshold and f.start < f.end]
-        if not self._allowed:
+        allowed = self._allowed.scan(text)
+        if not allowed:
             return kept
         denied = {(f.start, f.end) for f in self._denied.scan(text)}
-        return [
-            f
-            for f in kept
-            if (f.start, f.end) in denied or normalise("PERSON", text[f.start : f.end]) not in self._allowed
-        ]
+        return [f for f in kept if (f.start, f.end) in denied or not _inside(f, allowed)]
+
+
+def _inside(finding: Finding, spans: Iterable[Finding]) -> bool:
+    return any(span.start <= finding.start and finding.end <= span.end for span in spans)
 
 
 _CREDENTIAL_TYPES = frozenset(kind for kind, data_class in DATA_CLASSES.items() if data_class == CREDENTIALS)

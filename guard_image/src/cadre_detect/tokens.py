@@ -6,7 +6,7 @@ tokenizer unescaped; only the tag has capitals, so two tokens can never overlap 
 a token's end without looking further.
 
 The id is keyed over the *exact* text of a value. Normalising first would give two spellings one token, and
-then one of them could not be restored exactly; `normalise` serves comparison (allow lists) and nothing else.
+then one of them could not be restored exactly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import unicodedata
 from dataclasses import dataclass
 
 from cadre_detect.entities import tag_for
@@ -26,8 +25,6 @@ MAX_TOKEN = 16 + 2 + ID_LENGTH
 
 TOKEN_RE = re.compile(rf"[A-Z]{{2,16}}x[0-9a-z][{ALPHABET}]{{{ID_LENGTH}}}")
 _BEGINNING = re.compile(rf"[A-Z]{{1,16}}\Z|[A-Z]{{2,16}}x(?:[0-9a-z][{ALPHABET}]{{0,{ID_LENGTH - 1}}})?\Z")
-_CASELESS = frozenset({"EMAIL_ADDRESS", "PERSON", "LOCATION", "ORGANIZATION", "IBAN_CODE"})
-_SPACELESS = frozenset({"IBAN_CODE", "CREDIT_CARD", "PHONE_NUMBER", "US_SSN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +71,3 @@ def holdback(text: str) -> int:
     start = max(0, len(text) - MAX_TOKEN)
     match = _BEGINNING.search(text, start)
     return match.start() if match else len(text)
-
-
-def normalise(entity_type: str, value: str) -> str:
-    """A spelling-independent form of a value, for comparison only."""
-    form = unicodedata.normalize("NFC", value).strip()
-    if entity_type in _CASELESS:
-        form = form.casefold()
-    return re.sub(r"[\s().\-/]", "", form) if entity_type in _SPACELESS else re.sub(r"\s+", " ", form)

@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from cadre_detect.restore import resolve_match, restore_text
 from cadre_detect.tokens import find_tokens, holdback
-from typing_extensions import override
 
 _BROKEN_OFF = r"\\(?:u[0-9a-fA-F]{0,3})?\Z"
 _UNIT = re.compile(rf"[^\\]|\\u[0-9a-fA-F]{{4}}|{_BROKEN_OFF}|\\.", re.DOTALL)

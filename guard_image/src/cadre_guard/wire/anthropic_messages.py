@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json, WalkRules
 from cadre_detect.restore import restore_json
-
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.wire.body import encode_body, items, mutable, refuse_binary, text_of
 from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallIds

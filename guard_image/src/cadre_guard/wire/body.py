@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json, parse_strictly
-
 from cadre_guard.stream.errors import StreamError
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json, WalkRules
 from cadre_detect.restore import restore_json
-
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.stream.lane import RestoreLane
 from cadre_guard.stream.ndjson import MAX_LINE_BYTES, NdjsonParser

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from cadre_detect.jsonwalk import Json
 from cadre_detect.restore import restore_json
-
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.stream.lane import JsonRestoreLane, RestoreLane
 from cadre_guard.stream.sse import MAX_EVENT_BYTES, SseEvent, SseParser, encode_event

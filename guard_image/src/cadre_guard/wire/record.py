@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cadre_detect.jsonwalk import Json
-
 from cadre_guard.stream.errors import StreamError
 
 MAX_REPLY_CHARACTERS = 32 * 1024 * 1024
