@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The privacy guard: an agent's only way in and out."""

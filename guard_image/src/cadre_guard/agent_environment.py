@@ -3,12 +3,10 @@
 from pathlib import Path
 
 from cadre_api.protocol.guard import AgentBundle
-
 from cadre_guard.sandbox.spec import LaunchSpec
 
 MODEL_PORT, TOOL_PORT = 8101, 8102
 """Inside the agent's network namespace; on the host the kernel picks."""
-SECRET_HEADER = "X-Cadre-Agent"  # noqa: S105 - a header's name
 _MAX_TURNS = 50
 _IDLE_SECONDS = 120
 _OFF = ("developer", "apps", "skills", "summon", "extensionmanager", "scheduler", "tom", "analyze")
@@ -48,7 +46,8 @@ def _environment(bundle: AgentBundle, prefix: str, secret: str) -> dict[str, str
         "OPENAI_HOST": "http://127.0.0.1:@PORT0@",
         # a leading slash is what keeps goose from the /v1/responses dialect for some model names
         "OPENAI_BASE_PATH": f"/{prefix}/v1/chat/completions",
-        "OPENAI_CUSTOM_HEADERS": f"{SECRET_HEADER}={secret}",
+        # sent as the bearer of every model call; custom headers are not (measured, 1.52.0)
+        "OPENAI_API_KEY": secret,
         "OPENAI_TIMEOUT": str(_IDLE_SECONDS),
     }
 

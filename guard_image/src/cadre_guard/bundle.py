@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import jwt
-from cadre_api.protocol.base import type_json
-from cadre_api.protocol.guard import AgentBundle
 from jwt.algorithms import OKPAlgorithm
 from jwt.exceptions import PyJWTError
 from pydantic import ValidationError
 
+from cadre_api.protocol.base import type_json
+from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.errors import GuardError
 from cadre_guard.jsonvalue import as_count, as_text, parse_object
 
@@ -54,8 +54,16 @@ class BundleStore:
 
     @property
     def generation(self) -> int:
-        """Of the bundle in force; -1 = none yet, so that the controller sends the current one."""
+        """Of the bundle in force; -1 = none yet."""
         return self.current.generation if self.current else -1
+
+    def ask_after(self) -> int:
+        """What to ask the controller for: anything newer, or the same again when its time runs out."""
+        bundle = self.current
+        if bundle is None:
+            return -1
+        life = bundle.expires_at - bundle.issued_at
+        return -1 if datetime.now(UTC) > bundle.expires_at - life / 3 else bundle.generation
 
     def usable(self) -> AgentBundle | None:
         """The bundle in force, or None when there is none or its time is over."""
@@ -63,20 +71,20 @@ class BundleStore:
             return None
         return self.current
 
-    def accept(self, jws: str, key: type_json) -> AgentBundle:
-        """Put a bundle in force; raises BundleRefusedError and keeps the old one."""
+    def check(self, jws: str, key: type_json) -> AgentBundle:
+        """The bundle in a JWS that may be put in force; raises BundleRefusedError."""
         bundle = verify_bundle(jws, key, agent=self._agent, now=datetime.now(UTC))
         if bundle.generation < self._highest:
             raise BundleRefusedError("BundleRollback", "the bundle is older than one seen before")
-        self._highest, self._digest = bundle.generation, bundle.digest
-        self._write_mark()
-        self.current = bundle
         return bundle
 
-    def _write_mark(self) -> None:
+    def activate(self, bundle: AgentBundle) -> None:
+        """Put a checked bundle in force."""
+        self._highest, self._digest = bundle.generation, bundle.digest
         scratch = self._file.with_suffix(".new")
         scratch.write_text(json.dumps({"generation": self._highest, "digest": self._digest}))
         scratch.replace(self._file)
+        self.current = bundle
 
 
 def _read_mark(file: Path) -> tuple[int, str]:

@@ -7,7 +7,6 @@ from collections import deque
 from datetime import UTC, datetime
 
 from cadre_api.protocol.guard import GuardEvent, GuardEvents
-
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.turn.turn import Turn

@@ -5,6 +5,8 @@ import random
 from typing import TypeVar
 
 import aiohttp
+from pydantic import ValidationError
+
 from cadre_api.protocol.base import Message
 from cadre_api.protocol.guard import (
     ApprovalWait,
@@ -26,8 +28,6 @@ from cadre_api.protocol.guard import (
     ToolDecisionRequest,
 )
 from cadre_api.protocol.tasks import Evaluation
-from pydantic import ValidationError
-
 from cadre_guard.controller.identity import Identity
 from cadre_guard.controller.problems import AWAY_ERRORS, AWAY_STATUSES, problem_of
 from cadre_guard.errors import GuardError

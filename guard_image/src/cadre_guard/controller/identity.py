@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
-from cadre_api.protocol.base import type_json
-from cadre_api.protocol.guard import TokenRequest, TokenResponse
 from pydantic import ValidationError
 
+from cadre_api.protocol.base import type_json
+from cadre_api.protocol.guard import TokenRequest, TokenResponse
 from cadre_guard.controller.problems import problem_of
 from cadre_guard.errors import GuardError
 

@@ -12,7 +12,6 @@ from cadre_api.protocol.guard import AgentBundle, IssueItem, IssueRequest, Resto
 from cadre_detect import Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
 from cadre_detect.masking import Entity, MaskPlan, apply, plan
-
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from cadre_api.data_classes import class_of
 from cadre_detect.masking import Entity
 from cadre_detect.tokens import find_tokens, suffixes
-
 from cadre_guard.masking.rules import entity_of_token
 
 _MAX_PAIRS = 20_000

@@ -4,7 +4,6 @@ from cadre_api.protocol.guard import AgentBundle
 from cadre_detect.config import DetectConfig, Recognizer, Term
 from cadre_detect.entities import DATA_CLASSES, DEFAULT_ENTITIES, tag_for
 from cadre_detect.masking import MaskPolicy, Mode
-
 from cadre_guard.errors import GuardError
 
 _ENTITY_OF_TAG = {tag_for(entity): entity for entity in DATA_CLASSES}

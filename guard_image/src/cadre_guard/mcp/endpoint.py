@@ -10,8 +10,8 @@ import json
 import logging
 
 from aiohttp import web
-from cadre_api.protocol.guard import AgentBundle, BundleTool
 
+from cadre_api.protocol.guard import AgentBundle, BundleTool
 from cadre_guard.jsonvalue import JsonObject, as_object, as_text, parse_object
 from cadre_guard.turn.tools import ToolAnswer, ToolGate
 from cadre_guard.turn.turn import TurnRegistry

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json
-
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.problems import AWAY_ERRORS
 from cadre_guard.errors import GuardError
@@ -34,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 65536
 _QUEUE = 64
+_END = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,14 @@ class ModelCall:
         self._ids = ToolCallIds(f"call_{uuid.uuid4().hex[:12]}_", turn.record.call_ids)
         self._pieces: asyncio.Queue[bytes | GuardError | None] = asyncio.Queue(_QUEUE)
         self._producer: asyncio.Task[None] | None = None
+        self._settled = False
 
     def start(self) -> None:
         """Begin to stream."""
         self._producer = asyncio.create_task(self._produce())
 
     async def next(self, wait_seconds: float) -> bytes | None:
-        """Restored bytes, empty when nothing came in time, None at the end; raises the GuardError that ended it."""
+        """Restored bytes, empty when nothing came in time, None at the end; raises what ended it early."""
         try:
             async with asyncio.timeout(wait_seconds):
                 item = await self._pieces.get()
@@ -103,7 +104,7 @@ class ModelCall:
             async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
                 try:
                     async for data in upstream.content.iter_chunked(_READ_BYTES):
-                        await self._put(restorer.feed(data), restorer)
+                        await self._put(restorer, restorer.feed(data))
                 except AWAY_ERRORS:
                     log.warning("model stream broke off")
                 except StreamError as error:
@@ -112,10 +113,11 @@ class ModelCall:
             self._settle(restorer.record)
             await self._pieces.put(rest)
 
-    async def _put(self, data: bytes, restorer: ChatStreamRestorer) -> None:
+    async def _put(self, restorer: ChatStreamRestorer, data: bytes) -> None:
+        if _END in data:
+            # the agent acts as soon as it has read this: its turn's record must be there first
+            self._settle(restorer.record)
         if data:
-            # the agent may act on a tool call as soon as it has read it: know it first
-            self._turn.record.tools.update(tool_requests(restorer.record))
             await self._pieces.put(data)
 
     async def _fetch_whole(self) -> bytes:
@@ -143,8 +145,11 @@ class ModelCall:
         return encode_body(masked.document)
 
     def _settle(self, record: CompletionRecord) -> None:
+        if self._settled:
+            return
         self._turn.record.tools.update(tool_requests(record))
         outcome = outcome_of(self._kind, record)
         if outcome.failure:
             raise GuardError(outcome.failure, outcome.message, retryable=outcome.retryable)
+        self._settled = True
         self._path.journal.done(self._turn, outcome)

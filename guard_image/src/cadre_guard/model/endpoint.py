@@ -6,10 +6,10 @@ moment the header goes out and comments keep the agent waiting; a later failure 
 
 import aiohttp
 from aiohttp import web
+
 from cadre_api.protocol.guard import AgentBundle
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json
-
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.masker import GuardRefusedError
 from cadre_guard.model.call import ModelCall, ModelPath

@@ -1,4 +1,4 @@
-"""Where the end of a model call is written down: in the turn's record, for the audit, and as the turn's own end."""
+"""Where the end of a model call is noted: in the turn's record, for the audit, as the turn's own end."""
 
 from cadre_guard.errors import GuardError
 from cadre_guard.events import EventLog

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from cadre_detect.jsonwalk import Json
-
 from cadre_guard.acp.client import GATEWAY_NAME
 from cadre_guard.masking.masker import GuardRefusedError
 from cadre_guard.turn.record import CallKind, TurnRecord

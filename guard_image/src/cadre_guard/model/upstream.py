@@ -1,4 +1,4 @@
-"""One masked model call: held through restarts of the controller, retried before the first byte, never after."""
+"""One masked model call: held while the controller is away, retried before the first byte, never after."""
 
 import asyncio
 import hashlib

@@ -38,11 +38,14 @@ class AgentProcess:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    async def stop(self) -> None:
-        """Kill the whole tree (its pid namespace dies with its first process) and wipe a HOME on the host."""
+    async def kill(self) -> None:
+        """End the whole tree: its pid namespace dies with its first process."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
+
+    async def clean(self) -> None:
+        """Close the listeners and wipe a HOME on the host; the servers on them must have ended."""
         for listener in self.listeners:
             listener.close()
         await asyncio.to_thread(shutil.rmtree, self.home, ignore_errors=True)
@@ -64,7 +67,8 @@ async def start_agent(spec: LaunchSpec) -> AgentProcess:
     listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     agent = AgentProcess(process, listeners, report, Path(spec.home))
     if report.error or len(listeners) != len(spec.ports):
-        await agent.stop()
+        await agent.kill()
+        await agent.clean()
         raise GuardError(
             "SandboxFailed", f"the agent's sandbox could not be built: {report.error or 'no listeners'}"
         )

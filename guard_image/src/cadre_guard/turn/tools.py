@@ -11,7 +11,6 @@ from cadre_api.protocol.base import Effect, type_json
 from cadre_api.protocol.guard import ToolCallRequest, ToolCallResponse
 from cadre_api.protocol.tasks import ApprovalState, Evaluation
 from cadre_detect.jsonwalk import Json
-
 from cadre_guard.acp.client import GATEWAY_NAME
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError

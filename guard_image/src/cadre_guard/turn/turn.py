@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from cadre_api.protocol.guard import AgentBundle, Lease
 from opentelemetry.context import Context
 
+from cadre_api.protocol.guard import AgentBundle, Lease
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.turn.record import TurnRecord

@@ -1,0 +1,163 @@
+"""Wiring: one guard for one agent."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+
+from cadre_api.protocol.guard import BundleAck
+from cadre_guard.bundle import BundleStore
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.controller.identity import Identity
+from cadre_guard.errors import ConfigurationError, GuardError
+from cadre_guard.events import EventLog
+from cadre_guard.health import health_app
+from cadre_guard.logs import configure_logging
+from cadre_guard.masking.masker import Masker
+from cadre_guard.model.call import ModelPath
+from cadre_guard.model.journal import CallJournal
+from cadre_guard.sandbox.kernel import hide_from_ptrace
+from cadre_guard.settings import Settings, read_settings
+from cadre_guard.telemetry import Telemetry
+from cadre_guard.turn.host import start_host
+from cadre_guard.turn.run import TurnRunner
+from cadre_guard.turn.tools import ToolGate
+from cadre_guard.turn.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_BUNDLE_WAIT_SECONDS = 25.0
+_LAST_WORDS_SECONDS = 3.0
+_RENEW_PAUSE_SECONDS = 2.0
+
+
+def main() -> int:
+    """`python -m cadre_guard`; 2 = cannot start like this, with one line that says why."""
+    try:
+        settings = read_settings(os.environ)
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (ConfigurationError, OSError) as error:
+        print(f"cadre_guard: {error}", file=sys.stderr)  # noqa: T201 - before logging exists
+        return 2
+    configure_logging(settings.log_level)
+    # memory of this process holds values: other processes of the same user must not read it
+    hide_from_ptrace()
+    try:
+        return asyncio.run(_serve(settings))
+    except GuardError as error:
+        print(f"cadre_guard: {error.reason}: {error.message}", file=sys.stderr)  # noqa: T201 - the one clear line
+        return 2
+
+
+async def _serve(settings: Settings) -> int:
+    instance = str(uuid.uuid4())
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        identity = Identity(
+            settings.controller,
+            http,
+            agent=settings.agent,
+            instance=instance,
+            bootstrap_file=settings.bootstrap_file,
+        )
+        controller = ControllerClient(settings.controller, http, identity)
+        masker = Masker(controller)
+        try:
+            await _work(settings, instance, controller, masker)
+        finally:
+            masker.close()
+    return 0
+
+
+async def _work(settings: Settings, instance: str, controller: ControllerClient, masker: Masker) -> None:
+    events = EventLog(controller)
+    telemetry = Telemetry(controller, settings.agent)
+    gate = ToolGate(controller, masker, events)
+    path = ModelPath(controller, masker, CallJournal(events), telemetry)
+    bundles = BundleStore(settings.state_dir / "bundle.json", settings.agent)
+    runner = TurnRunner(controller, masker, gate, events, telemetry)
+    worker = Worker(
+        instance, controller, bundles, runner, events, lambda bundle: start_host(settings, bundle, path, gate)
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.drain)
+    background = [
+        asyncio.create_task(_follow_bundles(controller, bundles, masker, worker)),
+        asyncio.create_task(events.run()),
+        asyncio.create_task(telemetry.run()),
+    ]
+    async with _health(settings, worker):
+        try:
+            await _until_drained(worker, background[0])
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                    await asyncio.gather(events.flush(), telemetry.flush())
+
+
+async def _until_drained(worker: Worker, bundles: "asyncio.Task[None]") -> None:
+    """Run the worker; a refusal of our identity or bundles by the controller ends it with that error."""
+    run = asyncio.create_task(worker.run())
+    await asyncio.wait({run, bundles}, return_when=asyncio.FIRST_COMPLETED)
+    if not run.done():
+        worker.drain()
+        await run
+        bundles.result()
+    run.result()
+
+
+async def _follow_bundles(
+    controller: ControllerClient, bundles: BundleStore, masker: Masker, worker: Worker
+) -> None:
+    """Take every newer bundle; a refused one leaves the old in force and says so."""
+    while True:
+        asked = bundles.ask_after()
+        answer = await controller.next_bundle(asked, _BUNDLE_WAIT_SECONDS)
+        if answer is None:
+            continue
+        applied = await _apply_bundle(answer.jws, controller, bundles, masker)
+        worker.bundle_changed()
+        if not applied or asked < 0:
+            await asyncio.sleep(_RENEW_PAUSE_SECONDS)
+
+
+async def _apply_bundle(jws: str, controller: ControllerClient, bundles: BundleStore, masker: Masker) -> bool:
+    ack = BundleAck(generation=max(bundles.generation, 0), digest="", applied=False)
+    try:
+        bundle = bundles.check(jws, controller.identity.bundle_key)
+        ack = BundleAck(generation=bundle.generation, digest=bundle.digest, applied=True)
+        await masker.use(bundle)
+        bundles.activate(bundle)
+    except GuardError as error:
+        log.error("bundle refused", extra={"reason": error.reason})
+        ack = ack.model_copy(update={"applied": False, "reason": error.reason})
+    try:
+        await controller.acknowledge(ack)
+    except GuardError as error:
+        log.warning("bundle not acknowledged", extra={"reason": error.reason})
+    return ack.applied
+
+
+@contextlib.asynccontextmanager
+async def _health(settings: Settings, worker: Worker) -> AsyncIterator[None]:
+    if settings.health_listen is None:
+        yield
+        return
+    runner = web.AppRunner(health_app(worker.state), access_log=None)
+    await runner.setup()
+    host, port = settings.health_listen
+    await web.TCPSite(runner, host, port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,228 @@
+"""The guard's main loop: the right agent alive, as much work as it may have, nothing left half said."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from cadre_api.protocol.guard import AgentBundle, GuardStatus, Lease
+from cadre_guard.bundle import BundleStore
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.errors import GuardError
+from cadre_guard.events import EventLog
+from cadre_guard.turn.host import AgentHost, trust_set
+from cadre_guard.turn.lease import TaskCancelledError
+from cadre_guard.turn.run import TurnRunner
+from cadre_guard.turn.turn import Turn
+
+log = logging.getLogger(__name__)
+
+_CLAIM_SECONDS = 20.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_IDLE_SECONDS = 1.0
+_DRAIN_SECONDS = 10.0
+_STATUS_SECONDS = 15.0
+
+StartHost = Callable[[AgentBundle], Awaitable[AgentHost]]
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What health and status reports show."""
+
+    state: str = "Starting"
+    reason: str = ""
+    boundary: dict[str, bool] = field(default_factory=dict)
+    agent_version: str = ""
+
+
+class Worker:
+    """Claims and runs the work of one agent."""
+
+    def __init__(
+        self,
+        instance: str,
+        controller: ControllerClient,
+        bundles: BundleStore,
+        runner: TurnRunner,
+        events: EventLog,
+        start_host: StartHost,
+    ) -> None:
+        self._instance = instance
+        self._controller = controller
+        self._bundles = bundles
+        self._runner = runner
+        self._events = events
+        self._start_host = start_host
+        self._host: AgentHost | None = None
+        self._suspect = False
+        self._pause = _FIRST_PAUSE
+        self._active: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
+        self._draining = asyncio.Event()
+        self._changed = asyncio.Event()
+        self.state = WorkerState()
+
+    def bundle_changed(self) -> None:
+        """Look again at what is to be done."""
+        self._changed.set()
+
+    def drain(self) -> None:
+        """Take no more work; `run` returns when what is under way has ended or was handed back."""
+        self._draining.set()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until drained."""
+        reporter = asyncio.create_task(self._report_status())
+        try:
+            while not self._draining.is_set():
+                try:
+                    await self._step()
+                except GuardError as error:
+                    await self._recover(error)
+            await self._finish_active()
+        finally:
+            reporter.cancel()
+            await asyncio.gather(reporter, return_exceptions=True)
+            await self._stop_host()
+
+    async def _step(self) -> None:
+        bundle = self._bundles.usable()
+        if bundle is None or bundle.lifecycle != "Running":
+            self._show("Idle", "NoBundle" if bundle is None else bundle.lifecycle)
+            await self._wait_for_change()
+            return
+        if not await self._ready_host(bundle):
+            await self._wait_for_change()
+            return
+        capacity = bundle.concurrency - len(self._active)
+        self._show("Busy" if self._active else "Idle")
+        if capacity <= 0:
+            await self._wait_for_change()
+            return
+        await self._claim(capacity, bundle)
+
+    async def _ready_host(self, bundle: AgentBundle) -> bool:
+        """A live agent under this bundle's rights; False while turns of the old one still run."""
+        host = self._host
+        if host is not None and host.alive and not self._suspect and host.trust == trust_set(bundle):
+            return True
+        if self._active:
+            return False
+        if host is not None:
+            self._events.add("agent.restart", result="Crashed" if not host.alive else "Replaced")
+            await self._stop_host()
+        self._host = await self._start_host(bundle)
+        self._suspect = False
+        self.state.boundary = dict(self._host.process.report.boundary)
+        self.state.agent_version = self._host.client.agent_version
+        log.info(
+            "agent started", extra={"boundary": self.state.boundary, "version": self.state.agent_version}
+        )
+        return True
+
+    async def _claim(self, capacity: int, bundle: AgentBundle) -> None:
+        claim = asyncio.create_task(self._controller.claim(capacity, _CLAIM_SECONDS))
+        interrupt = asyncio.create_task(self._interrupted())
+        try:
+            await asyncio.wait({claim, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+            if not claim.done():
+                return
+            answer = claim.result()
+        finally:
+            for task in (claim, interrupt):
+                task.cancel()
+            await asyncio.gather(claim, interrupt, return_exceptions=True)
+        for task_id in answer.cancelled:
+            if task_id in self._active:
+                self._active[task_id][0].stop(TaskCancelledError())
+        for lease in answer.leases:
+            self._begin(lease, bundle)
+
+    async def _interrupted(self) -> None:
+        """Something that makes waiting for work wrong: the end, new rights, a dead agent."""
+        self._changed.clear()
+        assert self._host is not None
+        changed = asyncio.create_task(self._changed.wait())
+        dead = asyncio.create_task(self._host.client.wait_closed())
+        try:
+            await asyncio.wait({changed, dead}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            dead.cancel()
+
+    def _begin(self, lease: Lease, bundle: AgentBundle) -> None:
+        turn = self._runner.open(lease, bundle)
+        assert self._host is not None
+        task = asyncio.create_task(self._run_turn(turn, self._host))
+        self._active[lease.task_id] = (turn, task)
+
+    async def _run_turn(self, turn: Turn, host: AgentHost) -> None:
+        try:
+            healthy = await self._runner.run(turn, host)
+            if not healthy:
+                self._suspect = True
+            elif turn.failure is None:
+                self._pause = _FIRST_PAUSE
+        except Exception as error:  # a fault of ours: the lease runs out and the task is tried again
+            log.error("turn failed", extra={"error": type(error).__name__, "task": turn.lease.task_id})
+            self._suspect = True
+        finally:
+            self._active.pop(turn.lease.task_id, None)
+            self._changed.set()
+
+    async def _recover(self, error: GuardError) -> None:
+        log.warning("waiting after a failure", extra={"reason": error.reason})
+        self._show("Failed", error.reason)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), self._pause)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _wait_for_change(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), _IDLE_SECONDS)
+        self._changed.clear()
+
+    async def _finish_active(self) -> None:
+        self._show("Draining")
+        tasks = {task for _turn, task in self._active.values()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+        for turn, _task in list(self._active.values()):
+            turn.stop(GuardError("GuardDraining", "the guard is shutting down; the task goes back"))
+        if tasks:
+            await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+
+    async def _stop_host(self) -> None:
+        host, self._host = self._host, None
+        if host is not None:
+            await host.stop()
+
+    def _show(self, state: str, reason: str = "") -> None:
+        if (self.state.state, self.state.reason) != (state, reason):
+            self.state.state, self.state.reason = state, reason
+
+    async def _report_status(self) -> None:
+        last = None
+        while True:
+            status = GuardStatus(
+                instance=self._instance,
+                state=self.state.state,
+                agent_version=self.state.agent_version,
+                boundary=self.state.boundary,
+                bundle_generation=max(0, self._bundles.generation),
+                reason=self.state.reason,
+            )
+            try:
+                await self._controller.report_status(status)
+            except GuardError as error:
+                log.warning("status not reported", extra={"reason": error.reason})
+            last = status
+            await self._until_other(last)
+
+    async def _until_other(self, last: GuardStatus) -> None:
+        for _ in range(int(_STATUS_SECONDS / 0.25)):
+            await asyncio.sleep(0.25)
+            if (self.state.state, self.state.reason) != (last.state, last.reason):
+                return
