@@ -59,6 +59,8 @@ def without_noise(text: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
+_SERIAL = compile_pattern(r"^(?:19|20)\d{2}[\-/.]\d+$")
+"""An invoice or ticket counted per year."""
 _CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 
 
@@ -89,14 +91,12 @@ def _public_address(text: str, start: int, end: int) -> bool:
 
 def _dialled(text: str, start: int, end: int) -> bool:
     """A phone number written as one; bare digits are more often a counter or a time in seconds."""
-    number = text[start:end]
-    if (
-        any(c.isalnum() for c in (text[start - 1 : start] + text[end : end + 1]))
-        or text[end : end + 1] == "%"
-    ):
+    number = text[start:end].strip("[( ")
+    around = text[start - 1 : start] + text[end : end + 1]
+    if any(c.isalnum() for c in around) or text[end : end + 1] == "%":
         return False
     if not number.isdigit():
-        return not _is_decimal(number)
+        return not _is_decimal(number) and not _SERIAL.search(number)
     return number.startswith("0") or (len(number) == 10 and not number.startswith("1"))
 
 

@@ -92,6 +92,9 @@ CLEAN = [
     "+1 -1 +100000000",
     "1.250.000 12 and 3.14159265358979 and 0.00000123",
     "Phone support is open 09:00-17:00",
+    "invoice 2026-000417, cost centre CC-4711, ticket ACME-123, PO 4500012345",
+    "kernel: [12345.678901] usb 1-1: new device number 4",
+    "npm WARN deprecated har-validator@5.1.5, postgres@sha256:e3b0c44298fc1c149afbf4c8996fb924",
     "Acme is on the allow list",
 ]
 
