@@ -25,14 +25,28 @@ def approver_chain(
     """Return the levels to ask, nearest first; past the last one (or with none) the answer is no.
 
     The line starts at the rule's own node, else at the agent's, and ends at the root. Whoever is absent at
-    `now` (with time zone) is replaced by the delegate. With separation of duties `requester_persons` (the author
-    of the task, and the agent's owner when the owner started it) never decide, nor do delegates of theirs.
-    A level that is left empty is passed over; a level needs as many people as the quorum asks for.
+    `now` (with time zone) is replaced by the delegate. With separation of duties `requester_persons` (the
+    author of the task, and the agent's owner when the owner started it) never decide, nor do their delegates.
+    An empty level is passed over; one with fewer people than the quorum is joined with the next above.
     """
-    path = snapshot.nodes[rule.node or node].path if (rule.node or node) in snapshot.nodes else ()
+    start = rule.node or node
+    path = snapshot.nodes[start].path if start in snapshot.nodes else ()
     barred = requester_persons if rule.separation_of_duties else frozenset[str]()
-    levels = [_level(snapshot, step, rule, barred, now) for step in reversed(path)]
-    return tuple(level for level in levels if len(level.persons) >= max(rule.quorum, 1))
+    found: list[Level] = []
+    waiting: Level | None = None
+    for step in reversed(path):
+        level = _joined(waiting, _level(snapshot, step, rule, barred, now))
+        complete = len(level.persons) >= max(rule.quorum, 1)
+        waiting = None if complete else level
+        found += [level] if complete else []
+    return tuple(found)
+
+
+def _joined(below: Level | None, level: Level) -> Level:
+    if below is None or not below.persons:
+        return level
+    persons = tuple(dict.fromkeys((*below.persons, *level.persons)))
+    return Level(below.node, persons, (*below.delegated_from, *level.delegated_from))
 
 
 def _level(snapshot: Snapshot, node: str, rule: ApprovalRule, barred: frozenset[str], now: datetime) -> Level:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cadre_api.v1alpha1 import KINDS, Resource
-
 from cadre_core.model import Problem
 
 R = TypeVar("R", bound=Resource)

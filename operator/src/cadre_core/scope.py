@@ -1,7 +1,6 @@
 """Which parts of the chart a rule speaks about: one reading for compilation, plan and decisions."""
 
 from cadre_api.protocol.base import Effect
-
 from cadre_core.model import EffectiveAgent, Rule
 
 

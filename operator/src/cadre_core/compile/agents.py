@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cadre_api.v1alpha1 import Agent, Consent, OrgNode, Person, Policy, RoleProfile, Scaling
-
 from cadre_core.compile.draft import Draft, granted, reference_key
 from cadre_core.compile.guard import GuardLevel, effective_guard
 from cadre_core.compile.policies import CompiledPolicies

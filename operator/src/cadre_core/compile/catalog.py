@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import CredentialsRef, Limits, ModelProvider, Person, ProviderModel, ToolServer
 from cadre_api.v1alpha1.toolserver import PinnedTool
-
 from cadre_core.arguments import schema_problems
 from cadre_core.compile.draft import Draft
 from cadre_core.model import Absence, EffectiveTool, PersonSpec, Provider, ToolServerSpec

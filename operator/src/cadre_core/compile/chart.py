@@ -1,7 +1,6 @@
 """The whole compilation, step by step; every step notes its problems and the next ones still run."""
 
 from cadre_api.v1alpha1 import Policy
-
 from cadre_core.canonical import CanonicalError, digest
 from cadre_core.compile.agents import Chart, build_agents, shortest_retention
 from cadre_core.compile.catalog import build_persons, build_providers, build_tool_servers

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cadre_api.v1alpha1 import ObjectRef, OrgNode, Resource
-
 from cadre_core.load.errors import did_you_mean
 from cadre_core.model import Problem
 from cadre_core.resources import Resources

@@ -16,7 +16,6 @@ from cadre_api.data_classes import (
     class_of,
 )
 from cadre_api.v1alpha1 import Policy, PolicyGuard, ProfileGuard
-
 from cadre_core.compile.profiles import MergedProfile
 from cadre_core.model import GuardSpec
 

@@ -19,7 +19,6 @@ from cadre_api.v1alpha1 import (
     Scope,
     Subject,
 )
-
 from cadre_core.compile.conditions import check_condition
 from cadre_core.compile.draft import Draft, reference_key
 from cadre_core.compile.sources import check_model, check_source, tool_source

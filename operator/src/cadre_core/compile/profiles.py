@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from cadre_api.v1alpha1 import ModelChoice, ModelProvider, ProfileTool, Purpose, RoleProfile
 from cadre_api.v1alpha1 import Recipe as RecipeSpec
-
 from cadre_core.compile.draft import Draft, reference_key
 from cadre_core.compile.sources import check_model, check_source, tool_source
 from cadre_core.model import ModelChoice as Choice

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 from cadre_api.v1alpha1 import Agent, ModelProvider
-
 from cadre_core.canonical import digest
 from cadre_core.compile.catalog import ANY_ARGUMENTS
 from cadre_core.compile.draft import Draft, reference_key

@@ -2,7 +2,6 @@
 
 from cadre_api.v1alpha1 import ModelProvider, ObjectRef, ProfileTool, Purpose, Resource, ToolServer
 from cadre_api.v1alpha1.policy import PolicyResource
-
 from cadre_core.compile.draft import Draft, reference_key
 from cadre_core.load.errors import did_you_mean
 from cadre_core.mesh import BUILTIN_TOOLS

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from cadre_api.units import parse_money
 from cadre_api.v1alpha1 import Locale, OrgNode, Person
-
 from cadre_core.compile.draft import Draft, granted
 from cadre_core.model import BudgetSpec, Membership, Node, Problem
 

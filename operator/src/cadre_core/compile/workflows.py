@@ -1,7 +1,6 @@
 """Workflows refer to roles and agents; a step that points nowhere would fail in the middle of a run."""
 
 from cadre_api.v1alpha1 import Agent, OrgNode, RoleProfile, Step, Workflow
-
 from cadre_core.compile.draft import Draft
 from cadre_core.load.errors import did_you_mean
 

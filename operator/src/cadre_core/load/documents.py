@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cadre_api.v1alpha1 import API_VERSION, KINDS, Resource
 from pydantic import ValidationError
 
+from cadre_api.v1alpha1 import API_VERSION, KINDS, Resource
 from cadre_core.load.errors import did_you_mean, field_path, fix_of, message_of, reason_of
 from cadre_core.load.yamltree import Document, read_documents
 from cadre_core.model import Problem

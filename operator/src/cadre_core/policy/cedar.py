@@ -10,7 +10,6 @@ is or inherits k, ProfileOnly::k those made from it. Place::k is a node as a thi
 from collections.abc import Mapping
 
 from cadre_api.protocol.base import Effect
-
 from cadre_core.model import Rule, Snapshot
 from cadre_core.policy.request import AgentResource, ModelResource, NodeResource, Resource, ToolResource
 from cadre_core.scope import subjects_of

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 import cedarpy
-from cadre_api.protocol.base import Effect
 
+from cadre_api.protocol.base import Effect
 from cadre_core.model import ApprovalRule, Rule, Snapshot
 from cadre_core.policy.cedar import BASE_ID, host_patterns, resource_uid, uid
 from cadre_core.policy.ceiling import Ceiling, ceiling

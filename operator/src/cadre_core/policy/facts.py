@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cadre_api.protocol.base import Effect
-
 from cadre_core.arguments import check_arguments
 from cadre_core.canonical import CanonicalError, canonical_json, digest, plain
 from cadre_core.model import EffectiveTool, Rule, Snapshot

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cadre_api.protocol.base import Effect
-
 from cadre_core.model import ApprovalRule
 
 TENANT_ADMIN = "admin:tenant"

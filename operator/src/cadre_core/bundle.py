@@ -1,0 +1,82 @@
+"""What a guard is told of its agent: everything effective, and nothing about anybody else's rights."""
+
+from collections.abc import Mapping
+
+from cadre_api.protocol.guard import BundleTool, GuardRecognizer, GuardRules, GuardTerm
+from cadre_core.model import EffectiveAgent, EffectiveTool, Provider, Snapshot
+
+MODEL_ALIAS = "cadre-work"
+TURN_TIMEOUT_SECONDS = 1800
+DEFAULT_CONTEXT_WINDOW = 128_000
+
+
+def bundle_payload(snapshot: Snapshot, agent_key: str) -> dict[str, object]:
+    """Return the content of `AgentBundle` without generation, digest and times; KeyError for an unknown agent.
+
+    The same chart gives the same payload, so its digest tells whether a guard needs a new one.
+    """
+    agent = snapshot.agents[agent_key]
+    tools = [_tool(tool) for tool in agent.tools if not tool.server.startswith("goose:")]
+    return {
+        "version": 1,
+        "agent": agent.key,
+        "tenant": agent.tenant,
+        "nodePath": list(agent.path),
+        "title": agent.title,
+        "instructions": agent.instructions,
+        "hints": list(agent.hints),
+        "tools": [tool.model_dump(mode="json", by_alias=True) for tool in tools],
+        "gooseExtensions": {name: list(found) for name, found in agent.goose_extensions.items()},
+        "modelAlias": MODEL_ALIAS,
+        "contextWindow": context_window(agent, snapshot.providers),
+        "clearance": sorted(agent.guard.clearance),
+        "guard": guard_rules(snapshot, agent).model_dump(mode="json", by_alias=True),
+        "concurrency": agent.concurrency,
+        "turnTimeoutSeconds": TURN_TIMEOUT_SECONDS,
+        "lifecycle": agent.lifecycle,
+        "runtimeCommand": list(agent.runtime_command),
+    }
+
+
+def guard_rules(snapshot: Snapshot, agent: EffectiveAgent) -> GuardRules:
+    """Return the guard's rules; people of the chart are terms, titles of nodes are not."""
+    languages = agent.locale.get("languages", ("en",))
+    return GuardRules(
+        mode=agent.guard.mode,
+        entity_actions=dict(agent.guard.entity_actions),
+        recognizers=tuple(
+            GuardRecognizer(name=name, pattern=pattern, entity=entity)
+            for name, pattern, entity in agent.guard.recognizers
+        ),
+        allow_list=agent.guard.allow_list,
+        deny_list=agent.guard.deny_list,
+        terms=_terms(snapshot),
+        languages=tuple(languages) if isinstance(languages, tuple | list) else ("en",),
+    )
+
+
+def _terms(snapshot: Snapshot) -> tuple[GuardTerm, ...]:
+    names = {(person.display_name, "PERSON") for person in snapshot.persons.values()}
+    mails = {(person.email, "EMAIL_ADDRESS") for person in snapshot.persons.values() if person.email}
+    return tuple(GuardTerm(text=text, entity_type=kind) for text, kind in sorted(names | mails))
+
+
+def _tool(tool: EffectiveTool) -> BundleTool:
+    return BundleTool(
+        name=tool.name,
+        server=tool.server,
+        tool=tool.tool,
+        description=tool.description,
+        input_schema=dict(tool.input_schema),
+        read_only=tool.effects == "ReadOnly",
+    )
+
+
+def context_window(agent: EffectiveAgent, providers: Mapping[str, Provider]) -> int:
+    """Return the smallest window of the agent's models for work: whichever is chosen, the text fits."""
+    stated = [
+        providers[choice.provider].models[choice.model].get("contextWindow")
+        for choice in agent.models.get("work", ())
+        if choice.provider in providers and choice.model in providers[choice.provider].models
+    ]
+    return min((window for window in stated if isinstance(window, int)), default=DEFAULT_CONTEXT_WINDOW)
