@@ -23,8 +23,9 @@ def _events(data: bytes, sizes: list[int]) -> list[SseEvent]:
 
 @given(st.lists(LINE.filter(bool), min_size=1, max_size=4), st.sampled_from(["\n", "\r", "\r\n"]), SIZES)
 def test_any_line_end_and_any_chunking(lines: list[str], end: str, sizes: list[int]) -> None:
-    body = "".join(f"data: {line}{end}{end}" for line in lines)
-    assert _events(body.encode(), sizes) == [SseEvent(line) for line in lines]
+    body = "".join(f"data: {line}{end}data: 2{end}{end}" for line in lines)
+    assert _events(body.encode(), sizes) == [SseEvent(f"{line}\n2") for line in lines]
+    assert _events(body.encode(), [1] * len(body.encode())) == [SseEvent(f"{line}\n2") for line in lines]
 
 
 @given(st.lists(LINE, min_size=1, max_size=3), LINE, SIZES)
