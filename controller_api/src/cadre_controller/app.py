@@ -1,0 +1,35 @@
+"""The two applications: one for people, one for guards; same runtime, different gates."""
+
+from aiohttp import web
+
+from cadre_controller.auth.middleware import guard_gate, public_gate
+from cadre_controller.keys import ROUTES, RUNTIME
+from cadre_controller.middlewares import Observer, problems
+from cadre_controller.routes import guard_tables, public_tables
+from cadre_controller.routes.table import Route, add_routes
+from cadre_controller.runtime import Runtime
+
+
+def public_app(runtime: Runtime) -> web.Application:
+    """Persons, probes and documentation."""
+    observer = Observer("public", runtime.metrics, runtime.clock)
+    app = web.Application(middlewares=[problems(observer), public_gate(runtime.tokens)])
+    return _filled(app, runtime, add_routes(app, public_tables()))
+
+
+def guard_app(runtime: Runtime) -> web.Application:
+    """Guards only: every route but the token exchange needs their JWT."""
+    observer = Observer("guard", runtime.metrics, runtime.clock)
+    app = web.Application(middlewares=[problems(observer), guard_gate(runtime.tokens)])
+    return _filled(app, runtime, add_routes(app, guard_tables()))
+
+
+def _filled(app: web.Application, runtime: Runtime, routes: tuple[Route, ...]) -> web.Application:
+    app[RUNTIME] = runtime
+    app[ROUTES] = routes
+
+    async def stop(_: web.Application) -> None:
+        runtime.stopping.set()
+
+    app.on_shutdown.append(stop)
+    return app

@@ -1,0 +1,52 @@
+"""The gate: nothing of a request is read before its token is verified, known route or not."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from cadre_controller.auth.tokens import Tokens
+from cadre_controller.keys import PRINCIPAL
+from cadre_controller.refusals import Unauthorized
+from cadre_controller.routes.table import Scope, route_of
+
+
+def guard_gate(tokens: Tokens) -> Middleware:
+    """On the guard port even an unknown path needs a token."""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = route_of(request)
+        if route is None or route.scope is not Scope.OPEN:
+            request[PRINCIPAL] = tokens.guard(bearer(request))
+        return await handler(request)
+
+    return gate
+
+
+def public_gate(tokens: Tokens) -> Middleware:
+    """On the public port an unknown path is simply not there."""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = route_of(request)
+        if route is not None and route.scope is not Scope.OPEN:
+            request[PRINCIPAL] = tokens.person(bearer(request))
+        return await handler(request)
+
+    return gate
+
+
+def bearer(request: web.Request) -> str:
+    """The token of `Authorization: Bearer`; raises Unauthorized."""
+    values = request.headers.getall("Authorization", [])
+    if len(values) != 1:
+        raise Unauthorized(
+            "TokenMissing", "the request carries no bearer token", "send Authorization: Bearer <token>"
+        )
+    scheme, _, token = values[0].partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized(
+            "TokenMissing",
+            "the Authorization header is no bearer token",
+            "send Authorization: Bearer <token>",
+        )
+    return token.strip()

@@ -1,0 +1,90 @@
+"""JWTs of our own (RFC 7519, EdDSA per RFC 8037): one audience per port, so that a token of one port is
+worthless at the other.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cadre_controller.auth.identity import PersonIdentity
+from cadre_controller.ports import AgentIdentity, Clock, Ids
+from cadre_controller.refusals import Unauthorized
+
+PUBLIC_AUDIENCE = "cadre-public"
+GUARD_AUDIENCE = "cadre-guard"
+GUARD_LIFETIME = timedelta(minutes=30)
+PERSON_LIFETIME = timedelta(hours=8)
+_ISSUER = "cadre-controller"
+_ALGORITHM = "EdDSA"
+_MAX_TOKEN_CHARS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token and when it ends."""
+
+    token: str
+    expires_at: datetime
+
+
+class Tokens:
+    """Issues and verifies; the key never leaves it."""
+
+    def __init__(self, key: Ed25519PrivateKey, clock: Clock, ids: Ids) -> None:
+        self._key = key
+        self._public = key.public_key()
+        self._clock = clock
+        self._ids = ids
+
+    def for_guard(self, identity: AgentIdentity) -> IssuedToken:
+        """A token for the guard port, bound to agent and instance, 30 minutes."""
+        claims = {"sub": identity.agent, "tenant": identity.tenant, "instance": identity.instance}
+        return self._issue(claims, GUARD_AUDIENCE, GUARD_LIFETIME)
+
+    def for_person(self, identity: PersonIdentity) -> IssuedToken:
+        """A token for the public port, 8 hours."""
+        claims = {"sub": identity.person, "tenant": identity.tenant}
+        return self._issue(claims, PUBLIC_AUDIENCE, PERSON_LIFETIME)
+
+    def guard(self, token: str) -> AgentIdentity:
+        """The guard behind a token; raises Unauthorized."""
+        claims = self._verified(token, GUARD_AUDIENCE)
+        identity = AgentIdentity(claims["tenant"], claims["sub"], claims.get("instance", ""))
+        if not (identity.agent and identity.instance):
+            raise Unauthorized("InvalidToken", "the token names no agent instance")
+        return identity
+
+    def person(self, token: str) -> PersonIdentity:
+        """The person behind a token; raises Unauthorized."""
+        claims = self._verified(token, PUBLIC_AUDIENCE)
+        return PersonIdentity(claims["tenant"], claims["sub"])
+
+    def _issue(self, claims: dict[str, str], audience: str, lifetime: timedelta) -> IssuedToken:
+        now = self._clock.now()
+        expires_at = (now + lifetime).replace(microsecond=0)
+        registered = {"iss": _ISSUER, "aud": audience, "jti": self._ids.new("jwt")}
+        times = {"iat": int(now.timestamp()), "exp": int(expires_at.timestamp())}
+        token = jwt.encode({**claims, **registered, **times}, self._key, algorithm=_ALGORITHM)
+        return IssuedToken(token, expires_at)
+
+    def _verified(self, token: str, audience: str) -> dict[str, str]:
+        """The string claims; time is checked against our own clock."""
+        if len(token) > _MAX_TOKEN_CHARS:
+            raise Unauthorized("InvalidToken", "the token is too long")
+        options: jwt.types.Options = {
+            "require": ["exp", "iat", "sub", "aud", "iss"],
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+        }
+        try:
+            claims = jwt.decode(token, self._public, [_ALGORITHM], options, audience=audience, issuer=_ISSUER)
+        except jwt.InvalidTokenError as error:
+            raise Unauthorized(
+                "InvalidToken", f"the token is not valid here: {type(error).__name__}"
+            ) from error
+        if not isinstance(claims["exp"], int) or self._clock.now().timestamp() >= claims["exp"]:
+            raise Unauthorized("TokenExpired", "the token has expired")
+        return {"tenant": "", **{key: value for key, value in claims.items() if isinstance(value, str)}}

@@ -1,0 +1,37 @@
+"""Provider and tool server credentials by reference: read at the moment of use, held nowhere else."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from cadre_controller.errors import Denied
+
+
+class Credentials:
+    """Looks a reference up in the environment, then in the keystore."""
+
+    def __init__(self, environment: Mapping[str, str], stored: Callable[[str], str | None]) -> None:
+        self._environment = environment
+        self._stored = stored
+
+    def resolve(self, reference: Mapping[str, str], owner: str) -> str:
+        """The secret behind a reference, empty when there is none; raises Denied(CredentialMissing)."""
+        if not reference:
+            return ""
+        if "secret" not in reference:
+            raise Denied(
+                "CredentialMissing",
+                f"{owner} keeps its credential where this controller cannot read",
+                "use credentialsRef.secret on a desktop",
+            )
+        name, key = reference["secret"], reference.get("key", "")
+        entry = f"secret/{name}/{key}"
+        value = self._environment.get(variable_of(name, key)) or self._stored(entry)
+        if not value:
+            fix = f"store it as {entry} in the keystore, or set {variable_of(name, key)}"
+            raise Denied("CredentialMissing", f"the credential of {owner} is not set", fix)
+        return value
+
+
+def variable_of(name: str, key: str) -> str:
+    """The environment variable that may carry a secret: CADRE_SECRET_<NAME>_<KEY>."""
+    return "CADRE_SECRET_" + re.sub(r"[^A-Z0-9]+", "_", f"{name}_{key}".upper())

@@ -1,0 +1,24 @@
+"""What can go wrong between us and a provider, told so that the guard knows whether the turn is lost."""
+
+import json
+
+
+class ModelFault(Exception):  # noqa: N818
+    """A model call failed at the provider; `retryable` until the first byte went out, `retry_after` in
+    seconds.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, retryable: bool = True, retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+def error_event(fault: ModelFault) -> bytes:
+    """The fault as a last server-sent event in the shape OpenAI clients raise on."""
+    error = {"message": fault.message, "type": "upstream_error", "code": fault.reason, "reason": fault.reason}
+    return b"data: " + json.dumps({"error": error, "reason": fault.reason}).encode() + b"\n\n"

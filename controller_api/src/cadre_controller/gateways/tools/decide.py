@@ -1,0 +1,162 @@
+"""The decision about one tool call: on the arguments as the server would get them, never on what the agent
+says they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cadre_api.protocol.base import Effect, type_json
+from cadre_api.protocol.guard import ToolDecisionRequest
+from cadre_api.protocol.tasks import ApprovalState, ApprovalView, Evaluation
+from cadre_controller.errors import Denied
+from cadre_controller.ports import AgentIdentity
+from cadre_controller.services.assembly import Services
+from cadre_controller.services.models import HeldTask, LiveChart, ToolApprovalRequest
+from cadre_controller.tokens_in import classes_in, token_candidates
+from cadre_core.arguments import arguments_hash, check_arguments
+from cadre_core.model import EffectiveAgent, EffectiveTool
+from cadre_core.policy.decide import Decision, PolicyRequest, ToolResource, evaluate
+from cadre_detect import restore_json
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedCall:
+    """A call with everything that was found out about it."""
+
+    held: HeldTask
+    chart: LiveChart
+    agent: EffectiveAgent
+    request: ToolDecisionRequest
+    tool: EffectiveTool | None
+    arguments: Mapping[str, object]
+    """As delivered to the server: restored within its clearance."""
+    arguments_hash: str
+    evaluation: Evaluation
+
+    @property
+    def target(self) -> str:
+        """`server/tool`."""
+        return f"{self.tool.server}/{self.tool.tool}" if self.tool else self.request.name
+
+
+class ToolDecider:
+    """Fence, bundle, schema, policy, approval: in this order, each able to say no."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def decide(self, identity: AgentIdentity, request: ToolDecisionRequest) -> DecidedCall:
+        """Decide; asks for an approval where one is needed. Raises LeaseLost, Denied(WrongSession,
+        AgentNotRunning).
+        """
+        held = await self._services.leases.held(identity, request.task_id, request.fence)
+        if request.session_id != held.session_id:
+            raise Denied("WrongSession", "the session is not the task's", "send the session of the lease")
+        chart = self._services.chart.current(identity.tenant)
+        agent = chart.snapshot.agents.get(identity.agent)
+        if agent is None or agent.lifecycle != "Running":
+            raise Denied(
+                "AgentNotRunning", f"agent {identity.agent} is not running in the chart", "add or resume it"
+            )
+        tool = next((tool for tool in agent.tools if tool.name == request.name), None)
+        if tool is None:
+            refusal = _deny("NotInProfile", f"{request.name} is not among the agent's tools")
+            return DecidedCall(held, chart, agent, request, None, {}, "", refusal)
+        return await self._decide_known(identity, held, chart, agent, request, tool)
+
+    async def _decide_known(
+        self,
+        identity: AgentIdentity,
+        held: HeldTask,
+        chart: LiveChart,
+        agent: EffectiveAgent,
+        request: ToolDecisionRequest,
+        tool: EffectiveTool,
+    ) -> DecidedCall:
+        arguments = await self._delivered(identity, held, request.arguments, tool)
+        problems = check_arguments(tool.input_schema, arguments)
+        if problems:
+            refusal = _deny("SchemaMismatch", "; ".join(problems)[:1000])
+            return DecidedCall(held, chart, agent, request, tool, arguments, "", refusal)
+        digest = arguments_hash(arguments)
+        decision = evaluate(chart.program, _policy_request(agent, tool, arguments, request.arguments))
+        evaluation = await self._with_approval(held, request, tool, digest, decision)
+        return DecidedCall(held, chart, agent, request, tool, arguments, digest, evaluation)
+
+    async def _delivered(
+        self, identity: AgentIdentity, held: HeldTask, arguments: type_json, tool: EffectiveTool
+    ) -> Mapping[str, object]:
+        tokens = token_candidates(arguments)
+        if not tokens or not tool.clearance:
+            return arguments
+        values = await self._services.pseudonyms.restore(
+            identity.actor, held.session_id, tokens, tool.clearance
+        )
+        restored = restore_json(arguments, values)  # type: ignore[arg-type]
+        return restored if isinstance(restored, Mapping) else arguments
+
+    async def _with_approval(
+        self,
+        held: HeldTask,
+        request: ToolDecisionRequest,
+        tool: EffectiveTool,
+        digest: str,
+        decision: Decision,
+    ) -> Evaluation:
+        evaluation = Evaluation(
+            effect=decision.effect,
+            rules=tuple(decision.rules),
+            reason=decision.reason,
+            message=decision.message,
+        )
+        if decision.effect is not Effect.REQUIRE_APPROVAL:
+            return evaluation
+        wanted = ToolApprovalRequest(
+            tool=f"{tool.server}/{tool.tool}",
+            arguments=request.arguments,
+            arguments_hash=digest,
+            rules=tuple(decision.approvals),
+            reason=decision.message,
+        )
+        return _after_approval(evaluation, await self._services.approvals.request_tool(held, wanted))
+
+
+def _after_approval(evaluation: Evaluation, approval: ApprovalView) -> Evaluation:
+    """What the approval's state makes of the decision."""
+    change: dict[str, object] = {"approval_id": approval.id}
+    match approval.state:
+        case ApprovalState.APPROVED:
+            change |= {"effect": Effect.ALLOW, "reason": "Approved"}
+        case ApprovalState.DENIED:
+            change |= {
+                "effect": Effect.DENY,
+                "reason": "ApprovalDenied",
+                "message": "a person refused this call",
+            }
+        case ApprovalState.EXPIRED:
+            change |= {
+                "effect": Effect.DENY,
+                "reason": "ApprovalExpired",
+                "message": "nobody decided in time",
+            }
+        case ApprovalState.PENDING:
+            change |= {"reason": "ApprovalRequired"}
+    return evaluation.model_copy(update=change)
+
+
+def _policy_request(
+    agent: EffectiveAgent, tool: EffectiveTool, arguments: Mapping[str, object], masked: type_json
+) -> PolicyRequest:
+    return PolicyRequest(
+        subject=agent.key,
+        subject_node=agent.node,
+        action="CallTool",
+        resource=ToolResource(server=tool.server, tool=tool.tool, effects=tool.effects),
+        args=arguments,
+        args_schema=tool.input_schema,
+        data_classes=classes_in(masked),
+    )
+
+
+def _deny(reason: str, message: str) -> Evaluation:
+    return Evaluation(effect=Effect.DENY, reason=reason, message=message)

@@ -1,0 +1,129 @@
+"""The process: settings, two ports, a clean end; what keeps it from starting is one line with the fix."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvloop
+from aiohttp import web
+
+from cadre_controller import logs
+from cadre_controller.app import guard_app, public_app
+from cadre_controller.errors import CadreError, KeystoreError, Unavailable
+from cadre_controller.gateways.model.forward import ForwardTimes
+from cadre_controller.runtime import Runtime, open_runtime
+from cadre_controller.settings import Listen, Settings, SettingsError, from_environment
+
+_LOG = logging.getLogger(__name__)
+CANNOT_START = 2
+_STOP_SECONDS = 10.0
+
+
+class CannotStart(Exception):  # noqa: N818
+    """Something outside keeps the controller from starting: reason, sentence, fix."""
+
+    def __init__(self, reason: str, message: str, fix: str) -> None:
+        super().__init__(f"{reason}: {message}; {fix}")
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A running controller and the ports it really got."""
+
+    runtime: Runtime
+    public_port: int
+    guard_port: int
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 0 after a clean stop, 2 when it could not start."""
+    try:
+        settings = from_environment(os.environ)
+        logs.configure(settings.log_level)
+        uvloop.run(_run(settings))
+    except SettingsError as error:
+        return _say(f"SettingsInvalid: {error}")
+    except CannotStart as error:
+        return _say(str(error))
+    return 0
+
+
+def _say(line: str) -> int:
+    sys.stderr.write(f"cadre-controller: {line}\n")
+    return CANNOT_START
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(settings) as serving:
+        _LOG.info("serving", extra={"publicPort": serving.public_port, "guardPort": serving.guard_port})
+        await stop.wait()
+        _LOG.info("stopping")
+    _LOG.info("stopped")
+
+
+@asynccontextmanager
+async def serve(settings: Settings, times: ForwardTimes | None = None) -> AsyncIterator[Serving]:
+    """A whole controller on its two ports; raises CannotStart. Leaving the block stops it within bounded
+    time.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        runtime = await _opened(stack, settings, times)
+        public = await stack.enter_async_context(_site(public_app(runtime), settings.public_listen, "PUBLIC"))
+        guard = await stack.enter_async_context(_site(guard_app(runtime), settings.guard_listen, "GUARD"))
+        try:
+            yield Serving(runtime, public, guard)
+        finally:
+            runtime.stopping.set()
+
+
+async def _opened(
+    stack: contextlib.AsyncExitStack, settings: Settings, times: ForwardTimes | None
+) -> Runtime:
+    try:
+        return await stack.enter_async_context(open_runtime(settings, times))
+    except KeystoreError as error:
+        raise CannotStart(
+            error.reason, error.message, error.fix or "check CADRE_KEYSTORE_KEY_FILE"
+        ) from error
+    except Unavailable as error:
+        fix = "start Postgres or correct CADRE_DATABASE_URL"
+        raise CannotStart("DatabaseUnavailable", error.message, error.fix or fix) from error
+    except CadreError as error:
+        raise CannotStart(error.reason, error.message, error.fix or "see the log") from error
+
+
+@asynccontextmanager
+async def _site(app: web.Application, listen: Listen, name: str) -> AsyncIterator[int]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, handle_signals=False)
+    await runner.setup()
+    try:
+        await _bind(runner, listen, name)
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, listen: Listen, name: str) -> None:
+    site = web.TCPSite(runner, listen.host, listen.port, reuse_address=True)
+    try:
+        await site.start()
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        reason = "PortTaken" if taken else "CannotListen"
+        message = (
+            f"{listen} is taken by another process"
+            if taken
+            else f"cannot listen on {listen}: {error.strerror}"
+        )
+        raise CannotStart(reason, message, f"free it or set CADRE_{name}_LISTEN to another port") from error

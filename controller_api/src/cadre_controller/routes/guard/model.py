@@ -1,0 +1,82 @@
+"""Model calls: an OpenAI chat completions endpoint that only guards can reach."""
+
+from aiohttp import web
+from opentelemetry.trace import SpanKind
+
+from cadre_api.protocol.base import Message, type_json
+from cadre_controller.gateways.model.call import CallHeaders, PreparedCall
+from cadre_controller.gateways.model.request import parse_chat
+from cadre_controller.refusals import BadRequest
+from cadre_controller.routes.guard.caller import caller
+from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table, parse_json, read_body
+
+TABLE = Table(Scope.GUARD)
+_MAX_BODY = 16 * 1024 * 1024
+
+
+class ChatBody(Message):
+    """An OpenAI chat completions request, already masked; fields we do not know pass through."""
+
+    model: str
+    messages: tuple[type_json, ...]
+    stream: bool = False
+
+
+class ModelList(Message):
+    """The models as an OpenAI client lists them."""
+
+    object: str = "list"
+    data: tuple[type_json, ...]
+
+
+@TABLE.post("/guard/v1/model/chat/completions", ChatBody, None, max_body=_MAX_BODY, raw=True)
+async def chat(call: Call[ChatBody]) -> Answer:
+    """One model call: checked, paid, scanned again, forwarded."""
+    identity, runtime = caller(call), call.runtime
+    headers = _headers(call.request)
+    with runtime.tracing.span(
+        "model/chat", identity.tenant, call.request.headers.get("traceparent", ""), SpanKind.SERVER
+    ):
+        body = await read_body(call.request, _MAX_BODY, ("application/json",))
+        prepared = await runtime.models.prepare(identity, headers, parse_chat(parse_json(body), len(body)))
+        if prepared.request.stream:
+            return await _stream(call, prepared)
+        return web.Response(body=await runtime.forwarder.whole(prepared), content_type="application/json")
+
+
+@TABLE.get("/guard/v1/models", Nothing, ModelList)
+async def models(call: Call[Nothing]) -> Answer:
+    """The one alias that agents use; which model serves it is decided per call."""
+    caller(call)
+    entry: type_json = {"id": "cadre-work", "object": "model", "created": 0, "owned_by": "cadre"}
+    return ModelList(data=(entry,))
+
+
+async def _stream(call: Call[ChatBody], prepared: PreparedCall) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(call.request)
+    gauge = call.runtime.metrics.streams.labels("model")
+    with gauge.track_inprogress():
+        await call.runtime.forwarder.stream(prepared, response)
+    await response.write_eof()
+    return response
+
+
+def _headers(request: web.Request) -> CallHeaders:
+    fence = _required(request, "Cadre-Fence")
+    if not fence.isdigit():
+        raise BadRequest("Cadre-Fence: must be a number", "send the fence of the lease")
+    return CallHeaders(
+        task_id=_required(request, "Cadre-Task"),
+        session_id=_required(request, "Cadre-Session"),
+        fence=int(fence),
+        purpose=request.headers.get("Cadre-Purpose", "work"),
+        call_id=_required(request, "Cadre-Call-Id"),
+    )
+
+
+def _required(request: web.Request, name: str) -> str:
+    value = request.headers.get(name, "")
+    if not 1 <= len(value) <= 128:
+        raise BadRequest(f"{name}: the header is missing or too long", f"send the header {name}")
+    return value

@@ -1,0 +1,27 @@
+"""The public port: people, the command line, probes."""
+
+from cadre_controller.routes.public import (
+    approvals,
+    audit,
+    chart,
+    directory,
+    sessions,
+    stories,
+    system,
+    tasks,
+    tokens,
+    traces,
+)
+
+TABLES = (
+    system.TABLE,
+    tokens.TABLE,
+    chart.TABLE,
+    directory.TABLE,
+    tasks.TABLE,
+    stories.TABLE,
+    approvals.TABLE,
+    sessions.TABLE,
+    audit.TABLE,
+    traces.TABLE,
+)

@@ -1,0 +1,91 @@
+"""The chart: applied whole or not at all, compared, read back."""
+
+from collections.abc import Iterable
+
+from cadre_controller.middlewares import field_problem
+from cadre_controller.routes.models import (
+    AgentBody,
+    AgentPage,
+    Applied,
+    ChangeView,
+    Documents,
+    LiveBody,
+    ObjectPage,
+    Planned,
+)
+from cadre_controller.routes.public.reader import reader, writer
+from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
+from cadre_controller.services.models import AgentRow, LiveAgent
+from cadre_core.plan import AgentChange
+
+TABLE = Table(Scope.PERSON)
+_MAX_CHART = 32 * 1024 * 1024
+
+
+@TABLE.post("/api/v1/apply", Documents, Applied, max_body=_MAX_CHART)
+async def apply(call: Call[Documents]) -> Answer:
+    """Put a chart in force (`?dryRun=true`: only check); 422 ChartInvalid lists every problem."""
+    result = await call.runtime.services.chart.apply(
+        call.input.pairs(), writer(call), dry_run=call.flag("dryRun")
+    )
+    return Applied(
+        tenant=result.tenant,
+        revision=result.revision,
+        agents=result.agents,
+        changed=result.changed,
+        changes=_changes(result.changes),
+        problems=tuple(map(field_problem, result.problems)),
+    )
+
+
+@TABLE.post("/api/v1/plan", Documents, Planned, max_body=_MAX_CHART)
+async def plan(call: Call[Documents]) -> Answer:
+    """What a chart would change for every agent; nothing is applied."""
+    writer(call)
+    result = await call.runtime.services.chart.plan(call.input.pairs())
+    return Planned(agents=_changes(result.changes), problems=tuple(map(field_problem, result.problems)))
+
+
+@TABLE.get("/api/v1/agents", Nothing, AgentPage)
+async def agents(call: Call[Nothing]) -> Answer:
+    """All agents with their live state."""
+    rows = await call.runtime.services.directory.agents(reader(call).actor.tenant)
+    return AgentPage(items=tuple(map(_agent, rows)))
+
+
+@TABLE.get("/api/v1/resources/{kind}", Nothing, ObjectPage)
+async def resources(call: Call[Nothing]) -> Answer:
+    """Documents of one kind as applied."""
+    tenant = reader(call).actor.tenant
+    return ObjectPage(items=call.runtime.services.directory.resources(tenant, call.path("kind")))
+
+
+def _changes(changes: Iterable[AgentChange]) -> tuple[ChangeView, ...]:
+    return tuple(ChangeView(agent=c.agent, change=str(c.change), diff=tuple(c.lines)) for c in changes)
+
+
+def _agent(row: AgentRow) -> AgentBody:
+    return AgentBody(
+        key=row.key,
+        node=row.node,
+        profile=row.profile,
+        title=row.title,
+        purpose=row.purpose,
+        owner=row.owner,
+        lifecycle=row.lifecycle,
+        live=_live(row.live) if row.live else None,
+    )
+
+
+def _live(live: LiveAgent) -> LiveBody:
+    return LiveBody(
+        instance=live.instance,
+        state=live.state,
+        agent_version=live.agent_version,
+        boundary=dict(live.boundary),
+        bundle_generation=live.bundle_generation,
+        reason=live.reason,
+        seen_at=live.seen_at,
+        queued=live.queued,
+        running=live.running,
+    )

@@ -1,0 +1,140 @@
+"""What the controller is told by its environment: read once, checked, never changed."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing_extensions import override
+
+_NAMES = {
+    "database_url": "CADRE_DATABASE_URL",
+    "public_listen": "CADRE_PUBLIC_LISTEN",
+    "guard_listen": "CADRE_GUARD_LISTEN",
+    "keystore": "CADRE_KEYSTORE",
+    "keystore_key_file": "CADRE_KEYSTORE_KEY_FILE",
+    "keystore_passphrase": "CADRE_KEYSTORE_PASSPHRASE",
+    "home": "CADRE_HOME",
+    "desktop": "CADRE_DESKTOP",
+    "log_level": "CADRE_LOG_LEVEL",
+    "lease_ttl": "CADRE_LEASE_TTL",
+    "local_hosts": "CADRE_LOCAL_HOSTS",
+    "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+}
+
+
+class SettingsError(Exception):
+    """A variable is missing or wrong; the message names it and the fix."""
+
+
+class Listen(BaseModel):
+    """A host and port to listen on; port 0 lets the kernel choose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    @classmethod
+    def parse(cls, text: str) -> "Listen":
+        """`127.0.0.1:7440` or `[::1]:7440`."""
+        host, separator, port = text.rpartition(":")
+        if not separator or not port.isdigit():
+            raise ValueError("must be host:port, for example 127.0.0.1:7440")
+        return cls(host=host.strip("[]"), port=int(port))
+
+    @override
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class LocalHosts(BaseModel):
+    """Which model hosts count as local: chosen by the administrator, never by the provider itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoints: frozenset[tuple[str, int]] = frozenset()
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "LocalHosts":
+        """A comma list of `host:port` and CIDR."""
+        endpoints: set[tuple[str, int]] = set()
+        networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        for item in filter(None, (part.strip() for part in text.split(","))):
+            if "/" in item:
+                networks.append(ipaddress.ip_network(item))
+            else:
+                listen = Listen.parse(item)
+                endpoints.add((listen.host.lower(), listen.port))
+        return cls(endpoints=frozenset(endpoints), networks=tuple(networks))
+
+    def includes(self, host: str, port: int) -> bool:
+        """True when `host:port` is listed, or `host` is an address in a listed network. Names are not
+        resolved.
+        """
+        if (host.lower(), port) in self.endpoints:
+            return True
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+
+class Settings(BaseModel):
+    """Everything the controller needs to start."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    database_url: str = Field(min_length=1)
+    public_listen: Listen = Listen(host="127.0.0.1", port=7440)
+    guard_listen: Listen = Listen(host="127.0.0.1", port=7441)
+    keystore: Path
+    keystore_key_file: Path | None = None
+    keystore_passphrase: str = Field(default="", repr=False)
+    home: Path | None = None
+    desktop: bool = False
+    log_level: str = "INFO"
+    lease_ttl: float = Field(default=15, gt=0.1, le=600)
+    local_hosts: LocalHosts = LocalHosts()
+    otlp_endpoint: str = ""
+
+    @field_validator("public_listen", "guard_listen", mode="before")
+    @classmethod
+    def _listen(cls, value: object) -> object:
+        return Listen.parse(value) if isinstance(value, str) else value
+
+    @field_validator("local_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        return LocalHosts.parse(value) if isinstance(value, str) else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @property
+    def bootstrap_dir(self) -> Path | None:
+        """Where the supervisor leaves one secret per agent; None without CADRE_HOME."""
+        return self.home / "run" / "bootstrap" if self.home else None
+
+    @property
+    def desktop_token_file(self) -> Path | None:
+        """The secret that proves a person is the one who runs this desktop."""
+        return self.home / "run" / "desktop.token" if self.home else None
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raises SettingsError naming the variable and the fix."""
+    values = {field: environment[name] for field, name in _NAMES.items() if environment.get(name)}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _NAMES[str(first["loc"][0])]
+        what = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name} {what}; set it in the environment of the controller") from error
