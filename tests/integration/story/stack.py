@@ -70,7 +70,7 @@ class Stack:
     @property
     def scripted(self) -> Scripted:
         """The scripted model, as a client sees it."""
-        return Scripted(f"http://127.0.0.1:{self.model}", None)
+        return Scripted(f"http://127.0.0.1:{self.model}")
 
     def write_chart(self, *, bank_seconds: float = 0, provider: int = 0, tool_timeout: str = "30s") -> None:
         """Copy the example and point it at our files and ports."""
@@ -90,7 +90,13 @@ class Stack:
     def cadre(self, *arguments: str, persona: str = "", seconds: float = 180) -> str:
         """Run the command as a person would; AssertionError shows what it said when it fails."""
         environ = os.environ | {"CADRE_HOME": str(self.home.root), "CADRE_GOOSE": self.goose, "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "cadre_local", *(("--as", persona) if persona else ()), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "cadre_local.cli.main",
+            *(("--as", persona) if persona else ()),
+            *arguments,
+        ]
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=seconds, check=False, cwd=self.root
         )

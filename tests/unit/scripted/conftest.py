@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted import Scripted, scripted
+from tests.support.scripted import Scripted, scripted_in_thread
 
 Play = Callable[..., Scripted]
 
@@ -19,6 +19,6 @@ def play(tmp_path: Path) -> Iterator[Play]:
         def start(rules: str, record: Path | None = None) -> Scripted:
             file = tmp_path / "scenario.yaml"
             file.write_text("format: cadre-scripted/1\nrules:\n" + rules)
-            return running.enter_context(scripted(file, record=record))
+            return running.enter_context(scripted_in_thread(file, record=record))
 
         yield start

@@ -11,7 +11,7 @@ from cadre_scripted.main import main
 from cadre_scripted.matching import find_rule
 from cadre_scripted.reading import ScenarioError
 from cadre_scripted.scenario import parse_scenario
-from tests.support.scripted import ACME_SCENARIO
+from tests.support.scripted import ACME_SCENARIO, scripted
 
 TALK = Conversation(
     model="m",
@@ -161,3 +161,10 @@ def test_a_taken_port_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
         port = taken.getsockname()[1]
         assert main(["serve", "--scenario", str(ACME_SCENARIO), "--listen", f"127.0.0.1:{port}"]) == 3
     assert "choose another --listen" in capsys.readouterr().err
+
+
+def test_a_process_serves_and_ends_on_sigterm(tmp_path: Path) -> None:
+    record = tmp_path / "requests.jsonl"
+    with scripted(ACME_SCENARIO, record=record) as server:
+        assert server.requests() == []
+    assert record.read_text() == ""
