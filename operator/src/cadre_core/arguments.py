@@ -47,7 +47,7 @@ def schema_problems(schema: object, path: str = "inputSchema") -> tuple[str, ...
     if found or path != "inputSchema":
         return found
     try:
-        _validator(canonical_json(schema))
+        _validator(canonical_json(schema).decode())
     except (
         CanonicalError,
         fastjsonschema.JsonSchemaDefinitionException,
@@ -62,7 +62,7 @@ def check_arguments(schema: Mapping[str, object], args: Mapping[str, object]) ->
     """Check arguments as delivered to the tool server; returns the problems, empty when they fit."""
     try:
         canonical_json(args)
-        validate = _validator(canonical_json(schema))
+        validate = _validator(json.dumps(schema, sort_keys=True, default=plain))
         validate(plain(args))
     except fastjsonschema.JsonSchemaValueException as error:
         return (_refusal(error),)
@@ -126,7 +126,7 @@ def _no_network(uri: str) -> NoReturn:
 
 
 @lru_cache(maxsize=1024)
-def _validator(schema: bytes) -> Callable[[object], object]:
+def _validator(schema: str) -> Callable[[object], object]:
     handlers = {
         "http": _no_network,
         "https": _no_network,

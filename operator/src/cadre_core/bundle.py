@@ -11,7 +11,7 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 
 
 def bundle_payload(snapshot: Snapshot, agent_key: str) -> dict[str, object]:
-    """Return the content of `AgentBundle` without generation, digest and times; KeyError for an unknown agent.
+    """Return the content of `AgentBundle` without generation, digest and times; KeyError when unknown.
 
     The same chart gives the same payload, so its digest tells whether a guard needs a new one.
     """

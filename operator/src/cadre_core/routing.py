@@ -21,7 +21,7 @@ class AgentState:
     """How an agent is right now."""
 
     state: str = "Offline"
-    """Idle | Busy | Starting | Offline | Draining | Failed | Frozen. Offline may still be given work: it waits."""
+    """Idle | Busy | Starting | Offline | Draining | Failed | Frozen. Offline still gets work, which waits."""
     running: int = 0
     queued: int = 0
     oldest_queued_seconds: float = 0.0
@@ -51,7 +51,7 @@ class RouteQuery:
 def route(
     snapshot: Snapshot, query: RouteQuery, states: Mapping[str, AgentState], decide: Decide
 ) -> RouteResult:
-    """Choose an agent. With none eligible `agent` is empty and `reason` names what the last of them lacked."""
+    """Choose an agent. With none eligible `agent` is empty and `reason` names what was lacking."""
     known = [agent for key, agent in sorted(snapshot.agents.items()) if _named(query, key)]
     prices = {agent.key: _price(snapshot, agent) for agent in known}
     candidates = [
@@ -180,7 +180,7 @@ _REASONS = {
 
 
 def _why_nobody(query: RouteQuery, candidates: list[RouteCandidate]) -> str:
-    """Name the filter that stopped whoever came furthest: that is what stands between the task and an agent."""
+    """Name the filter that stopped whoever came furthest: what stands between the task and an agent."""
     if not candidates:
         return "UnknownAgent" if query.agent else "NoAgents"
     furthest = max(candidates, key=lambda c: len(c.terms))

@@ -61,7 +61,7 @@ def _tree(leaves: list[bytes]) -> bytes:
         return hashlib.sha256(b"").digest()
     level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
     while len(level) > 1:
-        # pairing neighbours and carrying an odd last one up gives the same tree as splitting at a power of two
+        # pairing neighbours and carrying an odd last one up is the same tree as splitting at a power of two
         paired = [_node(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
         level = paired + level[len(paired) * 2 :]
     return level[0]

@@ -1,4 +1,4 @@
-"""One audited fact. It holds no personal value: persons by opaque id, personal values as salted commitments."""
+"""One audited fact, without a personal value: persons by opaque id, their data as salted commitments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -139,8 +139,9 @@ class _Checker:
         for literal in celtext.compared_literals(stream, chain):
             wanted = _LITERALS.get(literal.kind, "boolean")
             if wanted not in {"number" if kind == "integer" else kind for kind in types}:
-                message = f"{chain.spelling()} of {tool} is {' or '.join(sorted(types))}, compared with {literal.text}"
-                self._refuse("MistypedCondition", message, f"compare it with a {' or '.join(sorted(types))}")
+                declared = " or ".join(sorted(types))
+                message = f"{chain.spelling()} of {tool} is {declared}, compared with {literal.text}"
+                self._refuse("MistypedCondition", message, f"compare it with a {declared}")
 
     def _try(self, program: cel.Program, tools: Tools) -> None:
         """Run the condition on values of the declared types: a type error here would be one every time."""

@@ -1,4 +1,4 @@
-"""Follow a field through a pinned JSON schema: is it there, of which types, and what would a value look like."""
+"""Follow a field through a pinned JSON schema: is it there, of which types, how would a value look."""
 
 from collections.abc import Iterator, Mapping
 

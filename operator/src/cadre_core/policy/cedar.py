@@ -3,8 +3,8 @@
 A rule's condition is not Cedar: Cedar skips a policy whose condition errors, so a Deny would vanish. The
 condition reaches Cedar as a boolean in the context, worked out beforehand with errors on the safe side.
 
-Node::k holds everything in the subtree of k, NodeOnly::k what is at k itself, Profile::k all agents whose role
-is or inherits k, ProfileOnly::k those made from it. Place::k is a node as a thing that is acted on.
+Node::k holds everything in the subtree of k, NodeOnly::k what is at k itself, Profile::k all agents whose
+role is or inherits k, ProfileOnly::k those made from it. Place::k is a node as a thing that is acted on.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def resource_uid(resource: Resource) -> Json:
 
 
 def static_policies(rules: tuple[Rule, ...], effect: str, base: bool) -> Json:
-    """Return a Cedar policy set; `effect` "" keeps the rules' own (Deny = forbid), else makes all of them that."""
+    """Return a Cedar policy set; `effect` "" keeps the rules' own (Deny = forbid), else all get that one."""
     policies = {rule.id: _policy(rule, effect or _cedar_effect(rule)) for rule in rules}
     if base:
         policies[BASE_ID] = _static("permit", _is_true(_context("base")))

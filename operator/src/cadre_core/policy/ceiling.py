@@ -3,7 +3,7 @@
 | action | allowed without a rule |
 |---|---|
 | CallTool, UseModel | an agent whose effective tools or models hold it; no Allow rule lifts this ceiling |
-| RouteTask, SendMessage, HandOff | a person with a role anywhere in the chart; an agent with the Mesh tool for it |
+| RouteTask, SendMessage, HandOff | a person with a role anywhere in the chart; an agent with the Mesh tool |
 | ReadData | a person with a role at the node or as Head above it; an agent at the node itself |
 | WriteState | an agent at the node itself |
 | DecideApproval | Head or Approver at the node or above it |

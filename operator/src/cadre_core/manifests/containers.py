@@ -1,0 +1,127 @@
+"""The two containers of an agent's pod. The guard alone holds an identity; the agent holds nothing."""
+
+from cadre_api.v1alpha1 import AgentSpec, ContainerResources, ResourceAmounts
+from cadre_core.bundle import MODEL_ALIAS
+from cadre_core.goose_settings import goose_environment
+from cadre_core.manifests.settings import (
+    AGENT_PORT,
+    GUARD_PORT,
+    MODEL_PORT,
+    UID,
+    ClusterSettings,
+    Json,
+)
+from cadre_core.model import EffectiveAgent
+
+HOME = "/home/agent"
+SHARED = "/run/cadre"
+TOKEN_DIR = "/var/run/secrets/cadre.dev"  # noqa: S105 - a directory
+_RESTRICTED: Json = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "runAsUser": UID,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_AGENT_RESOURCES = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}}
+_GUARD_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}
+
+
+def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSettings) -> Json:
+    """Return the guard as a native sidecar: it starts before the agent and outlives it."""
+    return {
+        "name": "guard",
+        "image": settings.guard_image,
+        "restartPolicy": "Always",
+        "args": ["python", "-m", "cadre_guard"],
+        "env": _env(
+            {
+                "CADRE_AGENT": agent.key,
+                "CADRE_CONTROLLER": f"https://{settings.controller_host}:{settings.controller_port}",
+                "CADRE_BOOTSTRAP_FILE": f"{TOKEN_DIR}/token",
+                "CADRE_STATE_DIR": SHARED,
+                "CADRE_ANALYZER": spec.analyzer.value,
+                "CADRE_SANDBOX": "Off",
+            }
+        ),
+        "ports": [{"name": "guard", "containerPort": GUARD_PORT}],
+        "startupProbe": _probe("/started", period=1, failures=120),
+        "readinessProbe": _probe("/ready", period=5, failures=3),
+        "livenessProbe": _probe("/health", period=10, failures=6),
+        "resources": _resources(spec.resources.guard if spec.resources else None, _GUARD_RESOURCES),
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [
+            {"name": "shared", "mountPath": SHARED},
+            {"name": "guard-tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount point
+            {"name": "identity", "mountPath": TOKEN_DIR, "readOnly": True},
+            {"name": "ca", "mountPath": "/etc/cadre/ca", "readOnly": True},
+        ],
+    }
+
+
+def agent_container(spec: AgentSpec, context_window: int, settings: ClusterSettings) -> Json:
+    """Return the agent's container; the guard decides in preStop when it may go, and answers its probes."""
+    acp = spec.runtime.acp if spec.runtime else None
+    return {
+        "name": "agent",
+        "image": acp.image if acp and acp.image else settings.goose_image,
+        "command": _command(list(acp.command) if acp else _GOOSE),
+        "env": _env(_environment(context_window)),
+        "lifecycle": {"preStop": {"httpGet": {"path": "/drain", "port": GUARD_PORT}}},
+        "readinessProbe": _probe("/agent/ready", period=5, failures=3),
+        "livenessProbe": _probe("/agent/health", period=10, failures=6),
+        "resources": _resources(spec.resources.agent if spec.resources else None, _AGENT_RESOURCES),
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [
+            {"name": "home", "mountPath": HOME},
+            {"name": "config", "mountPath": f"{HOME}/.config/goose", "readOnly": True},
+            {"name": "agent-tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount point
+            {"name": "shared", "mountPath": SHARED, "readOnly": True},
+        ],
+    }
+
+
+_GOOSE = ["goose", "serve", "--host", "127.0.0.1", "--port", str(AGENT_PORT)]
+
+
+def _command(command: list[str]) -> list[str]:
+    # the guard writes the pod's random ACP key there before the agent may start; it is in no manifest
+    return ["/bin/sh", "-ec", f'. {SHARED}/agent.env; exec "$0" "$@"', *command]
+
+
+def _environment(context_window: int) -> dict[str, str]:
+    return goose_environment(
+        model_url=f"http://127.0.0.1:{MODEL_PORT}",
+        model=MODEL_ALIAS,
+        context_window=context_window,
+        home=HOME,
+        temporary="/tmp",  # noqa: S108 - a mount point of its own
+    )
+
+
+def _env(values: dict[str, str]) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in sorted(values.items())]
+
+
+def _probe(path: str, period: int, failures: int) -> Json:
+    return {
+        "httpGet": {"path": path, "port": GUARD_PORT},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 5,
+    }
+
+
+def _resources(stated: ContainerResources | None, default: dict[str, dict[str, str]]) -> Json:
+    return {
+        "requests": default["requests"] | _amounts(stated.requests if stated else None),
+        "limits": default["limits"] | _amounts(stated.limits if stated else None),
+    }
+
+
+def _amounts(amounts: ResourceAmounts | None) -> dict[str, str]:
+    if amounts is None:
+        return {}
+    found = {"cpu": amounts.cpu, "memory": amounts.memory, "ephemeral-storage": amounts.ephemeral_storage}
+    return {name: value for name, value in found.items() if value is not None}
