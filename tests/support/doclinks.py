@@ -12,12 +12,12 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 def broken_links() -> list[str]:
     """Return `file: target` of each relative link that leads nowhere."""
     names = subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
-    found = []
-    for name in names:
-        for target in LINK.findall((ROOT / name).read_text()):
-            if "://" not in target and not ((ROOT / name).parent / target).exists():
-                found.append(f"{name}: {target}")
-    return found
+    return [
+        f"{name}: {target}"
+        for name in names
+        for target in LINK.findall((ROOT / name).read_text())
+        if "://" not in target and not ((ROOT / name).parent / target).exists()
+    ]
 
 
 if __name__ == "__main__":

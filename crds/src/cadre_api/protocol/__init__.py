@@ -1,1 +1,1 @@
-"""The wire between controller, guard and command line: one set of models, so that both ends cannot drift apart."""
+"""The wire between controller, guard and command line: one set of models, so both ends cannot drift apart."""

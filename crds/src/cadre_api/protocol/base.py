@@ -1,4 +1,4 @@
-"""What every message on the wire has in common: camelCase names, unknown fields ignored so that N-1 peers keep working."""
+"""What every message on the wire has in common: camelCase names; unknown fields ignored, so N-1 peers work."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The guard port: everything a guard may say to the controller, and the answers. Every route but `token` needs its JWT."""
+"""The guard port: all that a guard may say to the controller. Every route but `token` needs its JWT."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ class TokenRequest(Message):
     """POST /guard/v1/token: trade an identity proof for a JWT bound to this instance."""
 
     bootstrap: str
-    """Desktop: the one-instance secret that the supervisor gave this guard. Cluster: the projected ServiceAccount token."""
+    """Desktop: the secret that the supervisor gave this guard. Cluster: the projected ServiceAccount token."""
     agent: str
     instance: str
     """Pod UID, or a random id per process start on a desktop: a new one takes over the leases of the old."""
@@ -61,7 +61,7 @@ class BundleTool(Message):
     """A tool the agent may see: what the guard's MCP endpoint lists."""
 
     name: str
-    """As the agent sees it, unique in the bundle: `<entry>_<tool>`, e.g. `ledger_post_entry`, `mesh_send_task`."""
+    """As the agent sees it, unique in the bundle: `<entry>_<tool>`, e.g. `ledger_post_entry`."""
     server: str
     """`namespace/name` of the ToolServer, or `builtin:Mesh`."""
     tool: str
@@ -71,7 +71,7 @@ class BundleTool(Message):
 
 
 class AgentBundle(Message):
-    """An agent's whole effective configuration, signed by the controller (JWS, EdDSA; payload is this model as JSON)."""
+    """An agent's whole effective configuration, signed by the controller (JWS, EdDSA over this as JSON)."""
 
     version: int = 1
     agent: str
@@ -169,13 +169,13 @@ class HeartbeatResponse(Message):
 
 
 class Completion(Message):
-    """POST /guard/v1/leases/{taskId}/complete | /fail. Repeating it with the same fence has no further effect."""
+    """POST /guard/v1/leases/{taskId}/complete | /fail. Repeating it with the same fence has no effect."""
 
     fence: int
     result: str = Field(default="", max_length=1_000_000)
     """Masked."""
     reason: str = ""
-    """On failure, CamelCase: ModelUnavailable, ModelGarbage, AgentCrashed, TurnTimeout, PolicyDenied, GuardRefused …"""
+    """On failure, CamelCase: ModelUnavailable, ModelGarbage, AgentCrashed, TurnTimeout, PolicyDenied …"""
     message: str = ""
     """Masked."""
     retryable: bool = True
@@ -202,7 +202,7 @@ class IssueResponse(Message):
 
 
 class RestoreRequest(Message):
-    """POST /guard/v1/pseudonyms/restore: values for tokens issued to this tenant and session, within the agent's clearance."""
+    """POST /guard/v1/pseudonyms/restore: values of this session's tokens, within the agent's clearance."""
 
     session_id: str
     tokens: tuple[str, ...] = Field(max_length=2000)
@@ -228,7 +228,7 @@ class ToolDecisionRequest(Message):
 
 
 class ToolCallRequest(ToolDecisionRequest):
-    """POST /guard/v1/tools/call: decides again, writes the intent, calls the tool server, records the result once."""
+    """POST /guard/v1/tools/call: decides again, writes the intent, calls the server, records once."""
 
 
 class ToolCallResponse(Message):

@@ -108,14 +108,14 @@ class TaskView(Message):
 
 
 class TaskEvent(Message):
-    """One line of a task's story (SSE `id` is `seq`); texts are masked, restored at display for the reader."""
+    """One line of a task's story (SSE `id` is `seq`); texts are masked, restored for the reader."""
 
     seq: int
     at: datetime
     task_id: str
     kind: str
-    """Created Routed Leased Prompted ModelCalled ToolRequested Decided ApprovalRequested ApprovalDecided ToolCalled
-    ToolReturned Masked Restored HandedOff Requeued Succeeded Failed Cancelled OutcomeUnknown …"""
+    """Created Routed Leased Prompted ModelCalled ToolRequested Decided ApprovalRequested ApprovalDecided
+    ToolCalled ToolReturned Masked Restored HandedOff Requeued Succeeded Failed Cancelled OutcomeUnknown …"""
     summary: str = ""
     data: type_json = {}
     duration_ms: float | None = None
