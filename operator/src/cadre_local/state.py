@@ -82,6 +82,8 @@ class RunState(_Record):
     scripted: str = ""
     """Scenario file when the model is the scripted one."""
     chart: str = ""
+    tenant: str = ""
+    """Root of the chart in force."""
 
     @property
     def alive(self) -> bool:

@@ -56,7 +56,8 @@ class Session:
         if token:
             http.token = token
         else:
-            api.log_in(self._secret(http.endpoint.url), self.persona or self.environ.get("CADRE_AS", ""))
+            person = self.persona or self.environ.get("CADRE_AS", "")
+            api.log_in(self._secret(http.endpoint.url), person, self._tenant())
         return api
 
     def emit(self, data: object, render: Callable[[Console], None]) -> None:
@@ -72,6 +73,10 @@ class Session:
             return named
         known = state.load(self.home)
         return public_url(known.ports.public if known else DEFAULT_PORT)
+
+    def _tenant(self) -> str:
+        known = state.load(self.home)
+        return self.environ.get("CADRE_TENANT") or (known.tenant if known else "")
 
     def _secret(self, url: str) -> str:
         file = self.home.desktop_token

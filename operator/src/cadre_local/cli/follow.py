@@ -19,11 +19,12 @@ def follow(session: Session, api: CadreApi, task: TaskView, *, timeout: float | 
     names = {task.id: task.agent.rpartition("/")[2]}
     seen: set[tuple[str, int]] = set()
     while True:
-        for event in api.watch(task.id):
+        for event in api.watch(task.id, deadline):
             if (event.task_id, event.seq) not in seen:
                 seen.add((event.task_id, event.seq))
                 _print(session, event, task.created_at, _name(api, names, event.task_id))
-            _check(deadline, task)
+            if event.kind == "OutcomeUnknown" and event.task_id == task.id:
+                break
         current = api.task(task.id)
         if current.state in FINAL:
             return current

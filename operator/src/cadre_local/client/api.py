@@ -32,12 +32,11 @@ class CadreApi:
     def __init__(self, http: HttpClient) -> None:
         self.http = http
 
-    def log_in(self, secret: str, person: str) -> str:
+    def log_in(self, secret: str, person: str, tenant: str = "") -> str:
         """Trade the desktop secret for a person's token (empty = tenant admin); returns who that is."""
         self.http.token = ""
-        answer = self.http.json(
-            "POST", "/api/v1/auth/token", {"grant": "desktop", "secret": secret, "person": person}
-        )
+        grant = {"grant": "desktop", "secret": secret, "person": person, "tenant": tenant}
+        answer = self.http.json("POST", "/api/v1/auth/token", grant)
         self.http.token = str(answer["accessToken"])
         return str(answer.get("person", ""))
 
@@ -78,25 +77,28 @@ class CadreApi:
         path = f"/api/v1/tasks/{quote(task_id)}/events?tree=true"
         return tuple(TaskEvent.model_validate(item) for item in self.items(path))
 
-    def watch(self, task_id: str) -> Iterator[TaskEvent]:
-        """The story as it happens, until the stream ends; survives a restart of the controller."""
-        seen, deadline = "", time.monotonic() + RECONNECT_FOR
-        while True:
+    def watch(self, task_id: str, until: float | None = None) -> Iterator[TaskEvent]:
+        """The story as it happens, until the stream ends or the monotonic time `until`.
+
+        Survives a restart of the controller.
+        """
+        seen, patience = "", time.monotonic() + RECONNECT_FOR
+        while until is None or time.monotonic() < until:
             try:
-                for event in self._stream(task_id, seen):
-                    seen = event[0]
-                    deadline = time.monotonic() + RECONNECT_FOR
-                    yield event[1]
+                for identifier, event in self._stream(task_id, seen, until):
+                    seen = identifier
+                    patience = time.monotonic() + RECONNECT_FOR
+                    yield event
                 return
             except CadreError as error:
-                if error.code is not Exit.UNREACHABLE or time.monotonic() > deadline:
+                if error.code is not Exit.UNREACHABLE or time.monotonic() > patience:
                     raise
                 time.sleep(0.3)
 
-    def _stream(self, task_id: str, after: str) -> Iterator[tuple[str, TaskEvent]]:
+    def _stream(self, task_id: str, after: str, until: float | None) -> Iterator[tuple[str, TaskEvent]]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        lines = self.http.lines(f"/api/v1/tasks/{quote(task_id)}/events?tree=true", headers, STREAM_IDLE)
-        for event in parse_events(lines):
+        path = f"/api/v1/tasks/{quote(task_id)}/events?tree=true"
+        for event in parse_events(self.http.lines(path, headers, STREAM_IDLE, until)):
             if event.data.startswith("{"):
                 yield event.id, TaskEvent.model_validate_json(event.data)
 

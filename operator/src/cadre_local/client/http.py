@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -54,19 +55,33 @@ class HttpClient:
         with self._open("GET", path, None, {}, self.endpoint.timeout) as response:
             return response.read().decode()
 
-    def lines(self, path: str, headers: Mapping[str, str], idle: float) -> Iterator[str]:
-        """A long answer line by line; `idle` = seconds of silence that count as a broken connection."""
-        with self._open("GET", path, None, headers, idle) as response:
+    def lines(
+        self, path: str, headers: Mapping[str, str], idle: float, until: float | None = None
+    ) -> Iterator[str]:
+        """A long answer line by line, at most until the monotonic time `until`.
+
+        `idle` = seconds of silence that count as a broken connection.
+        """
+        wait = idle if until is None else max(0.05, min(idle, until - time.monotonic()))
+        with suppress(_EnoughError), self._open("GET", path, None, headers, wait, until) as response:
             while raw := response.readline():
                 yield raw.decode(errors="replace").rstrip("\r\n")
+                if until is not None and time.monotonic() >= until:
+                    return
 
     @contextmanager
     def _open(
-        self, method: str, path: str, body: object, headers: Mapping[str, str], timeout: float
+        self,
+        method: str,
+        path: str,
+        body: object,
+        headers: Mapping[str, str],
+        timeout: float,
+        until: float | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         connection = _connect(self.endpoint.url, timeout)
         try:
-            with _translated(self.endpoint.url):
+            with _translated(self.endpoint.url, until):
                 payload = None if body is None else json.dumps(body).encode()
                 connection.request(
                     method, _prefix(self.endpoint.url) + path, payload, self._headers(payload, headers)
@@ -94,11 +109,17 @@ def unreachable(url: str, why: str) -> CadreError:
     )
 
 
+class _EnoughError(Exception):
+    """The caller's time is over: no fault of the server."""
+
+
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated(url: str, until: float | None) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
+        if until is not None and time.monotonic() >= until:
+            raise _EnoughError from error
         raise unreachable(url, "timed out") from error
     except (OSError, http.client.HTTPException) as error:
         raise unreachable(url, getattr(error, "strerror", None) or type(error).__name__) from error

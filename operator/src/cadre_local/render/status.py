@@ -20,9 +20,8 @@ def render_status(console: Console, report: type_json) -> None:
 
 def _machine(report: type_json) -> Tree:
     ports = _mapping(report.get("ports"))
-    tree = Tree(
-        f"[bold]Cadre {_text(report, 'version')}[/] {_phase(_text(report, 'phase'))} [dim]{_text(report, 'home')}[/]"
-    )
+    phase = _phase(_text(report, "phase"))
+    tree = Tree(f"[bold]Cadre {_text(report, 'version')}[/] {phase} [dim]{_text(report, 'home')}[/]")
     tree.add(f"API port {ports.get('public')} · guard port {ports.get('guard')} · loopback only")
     for process in _items(report.get("processes")):
         tree.add(_process_line(process))

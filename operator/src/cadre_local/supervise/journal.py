@@ -54,6 +54,11 @@ class Journal:
         self._state = self._state.model_copy(update={"phase": phase, "failure": told or self._state.failure})
         self.write()
 
+    def tenant(self, name: str) -> None:
+        """Say whose chart is in force."""
+        self._state = self._state.model_copy(update={"tenant": name})
+        self.write()
+
     @property
     def current(self) -> Phase:
         """How the whole is."""

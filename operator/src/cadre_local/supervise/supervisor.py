@@ -7,7 +7,7 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 
-from cadre_local import charts, postgres
+from cadre_local import charts, postgres, state
 from cadre_local.client.api import CadreApi
 from cadre_local.client.http import Endpoint, HttpClient
 from cadre_local.errors import CadreError, Exit
@@ -34,6 +34,8 @@ class Supervisor:
         self._options = options
         self._home = options.state_home
         self._children: list[ManagedChild] = []
+        known = state.load(self._home)
+        self._tenant = known.tenant if known else ""
         self._secret = secrets.token_urlsafe(32)
         self._api = CadreApi(HttpClient(Endpoint(programs.public_url(options.ports.public), timeout=20)))
         self._journal = Journal(options, self._views)
@@ -66,7 +68,7 @@ class Supervisor:
 
     async def _serve(self) -> None:
         write_private(self._home.desktop_token, self._secret)
-        self._journal.write()
+        self._journal.tenant(self._tenant)
         url = self._options.database_url or await self._start_postgres()
         if self._options.scripted:
             await self._start("scripted model", programs.scripted_model(self._options, os.environ))
@@ -100,7 +102,10 @@ class Supervisor:
             return
         with self._journal.step("chart"):
             documents = await asyncio.to_thread(charts.read_documents, self._options.chart)
-            await asyncio.to_thread(self._api.apply, documents)
+            applied = await asyncio.to_thread(self._api.apply, documents)
+            self._tenant = str(applied.get("tenant", ""))
+            self._journal.tenant(self._tenant)
+            await asyncio.to_thread(self._log_in)
             charts.remember(self._home, self._options.chart, documents)
 
     async def _first_guards(self) -> None:
@@ -145,7 +150,7 @@ class Supervisor:
         self._journal.write()
 
     def _log_in(self) -> None:
-        self._api.log_in(self._secret, "")
+        self._api.log_in(self._secret, "", self._tenant)
 
     def _views(self) -> Iterable[Child]:
         return [*(child.view() for child in self._children), *self._fleet.children()]
