@@ -1,7 +1,7 @@
 """The guard port as far as a guard needs it, with every answer in the test's hand.
 
-The guard, its sandbox and goose are real; what is on the other side of the wire is scripted here, because these
-tests are about what a guard does when its controller says no, goes away or talks nonsense.
+The guard, its sandbox and goose are real; what is on the other side of the wire is scripted here, because
+these tests are about what a guard does when its controller says no, goes away or talks nonsense.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import jwt
 from aiohttp import web
-from cadre_detect.tokens import make_token
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
+
+from cadre_detect.tokens import make_token
 
 Json = dict[str, object]
 Model = Callable[[web.Request, Json], Awaitable[web.StreamResponse]]
@@ -29,7 +30,14 @@ _KEY = b"k" * 32
 def tool(name: str, **extra: object) -> Json:
     """A bundle tool."""
     schema = {"type": "object", "properties": {"to": {"type": "string"}, "amount": {"type": "number"}}}
-    return {"name": name, "server": "acme/mail", "tool": name, "description": name, "inputSchema": schema, **extra}
+    return {
+        "name": name,
+        "server": "acme/mail",
+        "tool": name,
+        "description": name,
+        "inputSchema": schema,
+        **extra,
+    }
 
 
 @dataclass
@@ -86,7 +94,9 @@ class Controller:
 
     async def start(self) -> None:
         """Listen, on the same port as before after a stop."""
-        self.runner = web.AppRunner(_app(self), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        self.runner = web.AppRunner(
+            _app(self), access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
@@ -224,7 +234,9 @@ class _Routes:
 
 def problem(status: int, reason: str) -> web.Response:
     """An RFC 9457 body."""
-    return web.json_response({"title": reason, "status": status, "reason": reason, "detail": reason}, status=status)
+    return web.json_response(
+        {"title": reason, "status": status, "reason": reason, "detail": reason}, status=status
+    )
 
 
 def tool_result(text: str, effect: str = "Allow", **evaluation: object) -> Json:
@@ -235,7 +247,14 @@ def tool_result(text: str, effect: str = "Allow", **evaluation: object) -> Json:
 def chunk(delta: Json, finish: str | None = None, **extra: object) -> bytes:
     """One SSE event of a chat completion."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    body = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **extra}
+    body = {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+        **extra,
+    }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
@@ -252,7 +271,12 @@ def tool_events(*calls: tuple[str, str, Json]) -> list[bytes]:
     """A streamed answer of tool calls (id, name, arguments), arguments in small pieces."""
     events: list[bytes] = []
     for index, (call_id, name, arguments) in enumerate(calls):
-        head = {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
+        head = {
+            "index": index,
+            "id": call_id,
+            "type": "function",
+            "function": {"name": name, "arguments": ""},
+        }
         events.append(chunk({"tool_calls": [head]}))
         text = json.dumps(arguments)
         for i in range(0, len(text), 5):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cadre_api.protocol.guard import AgentBundle, IssueItem, IssueRequest, RestoreRequest
-from cadre_detect import Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
+from cadre_detect import TOKEN_RE, Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
 from cadre_detect.masking import Entity, MaskPlan, apply, plan
 from cadre_guard.controller.client import ControllerClient
@@ -115,8 +115,8 @@ class Masker:
             batch = new[start : start + _BATCH]
             items = tuple(IssueItem(entity_type=kind, value=value) for kind, value in batch)
             answer = await self._controller.issue(IssueRequest(session_id=pairs.session_id, items=items))
-            if len(answer.tokens) != len(batch):
-                raise DetectionError("TokenMissing", "the controller answered another number of tokens")
+            if len(answer.tokens) != len(batch) or not all(map(TOKEN_RE.fullmatch, answer.tokens)):
+                raise DetectionError("TokenMissing", "the controller did not answer a token for each value")
             for entity, token in zip(batch, answer.tokens, strict=True):
                 pairs.learn(entity, token)
         return {entity: pairs.tokens[entity] for entity in planned.entities}

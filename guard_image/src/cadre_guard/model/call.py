@@ -98,20 +98,30 @@ class ModelCall:
         await self._pieces.put(end)
 
     async def _stream(self) -> None:
-        restorer = ChatStreamRestorer(self._turn.pairs.values, self._ids)
         with self._path.telemetry.span("model.call", self._turn, kind=self._kind.value) as trace:
             masked = await self._masked()
-            async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
-                try:
-                    async for data in upstream.content.iter_chunked(_READ_BYTES):
-                        await self._put(restorer, restorer.feed(data))
-                except AWAY_ERRORS:
-                    log.warning("model stream broke off")
-                except StreamError as error:
-                    raise GuardError("ModelGarbage", f"unreadable stream: {error.reason}") from None
-            rest = restorer.finish()
-            self._settle(restorer.record)
-            await self._pieces.put(rest)
+            while not await self._stream_once(masked, trace):
+                log.warning("model stream broke off before its first event")
+
+    async def _stream_once(self, masked: bytes, trace: dict[str, str]) -> bool:
+        """False when the controller went away before anything but comments had come: ask again."""
+        restorer = ChatStreamRestorer(self._turn.pairs.values, self._ids)
+        begun = False
+        async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
+            try:
+                async for data in upstream.content.iter_chunked(_READ_BYTES):
+                    piece = restorer.feed(data)
+                    begun = begun or _has_event(piece)
+                    await self._put(restorer, piece)
+            except AWAY_ERRORS:
+                if not begun:
+                    return False
+            except StreamError as error:
+                raise GuardError("ModelGarbage", f"unreadable stream: {error.reason}") from None
+        rest = restorer.finish()
+        self._settle(restorer.record)
+        await self._pieces.put(rest)
+        return True
 
     async def _put(self, restorer: ChatStreamRestorer, data: bytes) -> None:
         if _END in data:
@@ -153,3 +163,7 @@ class ModelCall:
             raise GuardError(outcome.failure, outcome.message, retryable=outcome.retryable)
         self._settled = True
         self._path.journal.done(self._turn, outcome)
+
+
+def _has_event(data: bytes) -> bool:
+    return any(line and not line.startswith(b":") for line in data.splitlines())

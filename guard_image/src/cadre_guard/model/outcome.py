@@ -18,6 +18,8 @@ def outcome_of(kind: CallKind, record: CompletionRecord) -> CallOutcome:
         return CallOutcome(kind, failure=reason, message="the model reported an error")
     if not record.finished:
         return CallOutcome(kind, failure="ModelStreamCut", message="the model's stream ended too early")
+    if kind is CallKind.WORK and _is_empty(record):
+        return CallOutcome(kind, failure="EmptyAnswer", message="the model answered nothing")
     for call in record.tool_calls:
         if call.arguments_masked.strip() and parse_object(call.arguments_masked) is None:
             return CallOutcome(
@@ -30,6 +32,11 @@ def outcome_of(kind: CallKind, record: CompletionRecord) -> CallOutcome:
         input_tokens=tokens[0],
         output_tokens=tokens[1],
     )
+
+
+def _is_empty(record: CompletionRecord) -> bool:
+    withheld = record.finish_reason == "content_filter"
+    return not record.tool_calls and not record.text_masked.strip() and not withheld
 
 
 def tool_requests(record: CompletionRecord) -> dict[str, ToolRequest]:

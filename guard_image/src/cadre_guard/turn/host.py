@@ -7,7 +7,6 @@ import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -82,11 +81,12 @@ async def start_host(settings: Settings, bundle: AgentBundle, path: ModelPath, g
     connection = AcpConnection(process.stdout, process.stdin, desk.answer, desk.ignore)
     reader = asyncio.create_task(connection.run())
     port = process.listeners[1].getsockname()[1]
+    bearer = f"Bearer {secret}"
     host = AgentHost(
         process=process,
         client=AcpClient(connection),
         turns=turns,
-        gateway=GatewayAddress(f"http://127.0.0.1:{port}/{quote(prefix)}/mcp", {"Authorization": f"Bearer {secret}"}),
+        gateway=GatewayAddress(f"http://127.0.0.1:{port}/{prefix}/mcp", {"Authorization": bearer}),
         cwd=WORKDIR if process.report.boundary.get("mount") else str(home),
         trust=trust_set(bundle),
         reader=reader,
@@ -125,14 +125,14 @@ def _tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Applicati
 
 def _only_agent(secret: str) -> Middleware:
     """Where no network namespace can be had, others on this machine may connect: they lack this secret."""
+    bearer = f"Bearer {secret}".encode()
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "")
-        if not secrets.compare_digest(given.encode(), f"Bearer {secret}".encode()) or "Origin" in request.headers:
-            return web.json_response(
-                {"error": {"message": "not for you", "code": "Unauthorized"}}, status=403
-            )
+        given = request.headers.get("Authorization", "").encode()
+        if not secrets.compare_digest(given, bearer) or "Origin" in request.headers:
+            body = {"error": {"message": "not for you", "code": "Unauthorized"}}
+            return web.json_response(body, status=403)
         return await handler(request)
 
     return check

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from cadre_api.protocol.guard import AgentBundle, Lease
 
 _TOKENS = (
-    "Some words in your input are stand-ins such as PERSONx0k7m2q9xw4dhj3n5p for protected values. "
-    "Copy them letter by letter wherever you need the value; never alter, shorten, translate or explain them."
+    "Some words in your input stand in for protected values: a kind in capitals, an x, then 17 small letters "
+    "and digits, as in PERSONx0… or IBANx0…. Copy such a word letter by letter wherever you need the value; "
+    "never alter, shorten, translate or explain it."
 )
 
 

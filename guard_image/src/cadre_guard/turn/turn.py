@@ -56,4 +56,6 @@ class TurnRegistry:
     def find(self, session: str) -> Turn | None:
         """The running turn behind an agent's session id."""
         turn = self._by_session.get(session)
+        if not session and len(self._by_session) == 1:
+            turn = next(iter(self._by_session.values()))  # an agent that names no session has only this one
         return None if turn is None or turn.stopping.is_set() else turn
