@@ -1,4 +1,4 @@
-"""What every message on the wire has in common: camelCase names; unknown fields ignored, so N-1 peers work."""
+"""What every message on the wire has in common: camelCase names; unknown fields ignored for N-1 peers."""
 
 from enum import StrEnum
 from typing import Annotated

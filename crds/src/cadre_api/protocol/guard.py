@@ -12,7 +12,7 @@ class TokenRequest(Message):
     """POST /guard/v1/token: trade an identity proof for a JWT bound to this instance."""
 
     bootstrap: str
-    """Desktop: the secret that the supervisor gave this guard. Cluster: the projected ServiceAccount token."""
+    """Desktop: the secret the supervisor gave it. Cluster: the projected ServiceAccount token."""
     agent: str
     instance: str
     """Pod UID, or a random id per process start on a desktop: a new one takes over the leases of the old."""
