@@ -1,4 +1,5 @@
-"""Real Postgres servers for tests: the embedded one, a system installation (15+), and whatever EXTERNAL_POSTGRES_DSN names.
+"""Real Postgres servers for tests: the embedded one, a system installation (15+), and whatever
+EXTERNAL_POSTGRES_DSN names.
 
 `open_server(kind)` starts one; `fresh_database` gives each test its own copy of a migrated template.
 """
@@ -62,10 +63,15 @@ async def _execute(dsn: str, *statements: str) -> None:
 
 @contextmanager
 def open_server(kind: str) -> Iterator[Server]:
-    """Start a server of this kind with a migrated template database; leaves no process behind. Skips when impossible."""
+    """Start a server of this kind with a migrated template database; leaves no process behind. Skips when
+    impossible."""
     starter = {"embedded": _embedded, "system": _system, "external": _external}[kind]
     with starter() as server:
-        run_apart(lambda: _execute(server.dsn, f"DROP DATABASE IF EXISTS {_TEMPLATE}", f"CREATE DATABASE {_TEMPLATE}"))
+        run_apart(
+            lambda: _execute(
+                server.dsn, f"DROP DATABASE IF EXISTS {_TEMPLATE}", f"CREATE DATABASE {_TEMPLATE}"
+            )
+        )
         run_apart(lambda: migrate(server.url(_TEMPLATE)))
         yield server
 
@@ -87,7 +93,10 @@ def _embedded() -> Iterator[Server]:
         user = {"user": running.system_user} if running.system_user else {}
         subprocess.run(
             [programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-w", "stop"],
-            check=True, capture_output=True, cwd="/", **user,
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **user,
         )
         type(running)._instances.pop(running.pgdata, None)
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +106,9 @@ def _embedded() -> Iterator[Server]:
 def _system() -> Iterator[Server]:
     initdb, server = shutil.which("initdb"), shutil.which("postgres")
     if initdb is None or server is None:
-        pytest.skip("no initdb/postgres on PATH: install Debian's postgresql (15+) to run the suite on it too")
+        pytest.skip(
+            "no initdb/postgres on PATH: install Debian's postgresql (15+) to run the suite on it too"
+        )
     folder = Path(tempfile.mkdtemp(prefix="cadre-pg-"))
     user: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -106,7 +117,9 @@ def _system() -> Iterator[Server]:
     data = folder / "data"
     base = {"check": True, "capture_output": True, "cwd": "/", **user}
     subprocess.run([initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"], **base)
-    options = [f"-c{setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={folder}")]
+    options = [
+        f"-c{setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={folder}")
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, "-D", data, *options], stdout=log, stderr=log, cwd="/", **user)
     try:

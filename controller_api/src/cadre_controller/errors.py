@@ -1,4 +1,5 @@
-"""Every refusal the services can give: a stable `reason` to branch on, the status it becomes on the wire, and a fix.
+"""Every refusal the services can give: a stable `reason` to branch on, the status it becomes on the wire,
+and a fix.
 
 Services raise these and nothing else on purpose; one HTTP middleware turns them into RFC 9457 bodies.
 """
@@ -22,14 +23,14 @@ class CadreError(Exception):
         self.fix = fix
 
 
-class NotFound(CadreError):
+class NotFound(CadreError):  # noqa: N818 - a refusal, named as its reason
     """There is no such thing in this tenant."""
 
     status = 404
     title = "Not found"
 
 
-class Denied(CadreError):
+class Denied(CadreError):  # noqa: N818 - a refusal, named as its reason
     """Policy, clearance or fencing forbids it."""
 
     status = 403
@@ -40,7 +41,7 @@ class Denied(CadreError):
         self.rules = tuple(rules)
 
 
-class Conflict(CadreError):
+class Conflict(CadreError):  # noqa: N818 - a refusal, named as its reason
     """The state does not permit it (any more)."""
 
     status = 409
@@ -55,7 +56,7 @@ class LeaseLost(Conflict):
         self.task_id = task_id
 
 
-class InvalidInput(CadreError):
+class InvalidInput(CadreError):  # noqa: N818 - a refusal, named as its reason
     """The request is understood and wrong."""
 
     status = 422
@@ -85,7 +86,7 @@ class IdempotencyKeyReused(InvalidInput):
         )
 
 
-class BudgetExceeded(CadreError):
+class BudgetExceeded(CadreError):  # noqa: N818 - a refusal, named as its reason
     """A node on the path has no room for the reservation."""
 
     status = 403
@@ -101,7 +102,7 @@ class BudgetExceeded(CadreError):
         self.on_exceeded = on_exceeded
 
 
-class RateLimited(CadreError):
+class RateLimited(CadreError):  # noqa: N818 - a refusal, named as its reason
     """Too many of these from this caller; try again after `retry_after` seconds."""
 
     status = 429
@@ -112,7 +113,7 @@ class RateLimited(CadreError):
         self.retry_after = retry_after
 
 
-class Overloaded(CadreError):
+class Overloaded(CadreError):  # noqa: N818 - a refusal, named as its reason
     """The commit queue is full; nothing was done; try again after `retry_after` seconds."""
 
     status = 429
@@ -123,7 +124,7 @@ class Overloaded(CadreError):
         self.retry_after = retry_after
 
 
-class Unavailable(CadreError):
+class Unavailable(CadreError):  # noqa: N818 - a refusal, named as its reason
     """The database does not answer; whether the work was done is told by repeating it with the same key."""
 
     status = 503
@@ -134,7 +135,7 @@ class Unavailable(CadreError):
         self.retry_after = retry_after
 
 
-class MaskingFailed(CadreError):
+class MaskingFailed(CadreError):  # noqa: N818 - a refusal, named as its reason
     """The detector failed: nothing was stored, nothing left."""
 
     status = 503

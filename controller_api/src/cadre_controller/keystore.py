@@ -1,6 +1,8 @@
-"""Every key of the controller in one sealed file: a stolen disk without the key file or passphrase tells nothing.
+"""Every key of the controller in one sealed file: a stolen disk without the key file or passphrase tells
+nothing.
 
-AES-256-GCM (NIST SP 800-38D). The sealing key is a 32-byte file of mode 0600, or scrypt (RFC 7914) over a passphrase.
+AES-256-GCM (NIST SP 800-38D). The sealing key is a 32-byte file of mode 0600, or scrypt (RFC 7914) over a
+passphrase.
 """
 
 import base64
@@ -52,7 +54,9 @@ class TenantKeys:
             return AESGCM(self.map_key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
         except InvalidTag:
             raise KeystoreError(
-                "SealBroken", "a sealed value does not open with this keystore", "restore the keystore of this database"
+                "SealBroken",
+                "a sealed value does not open with this keystore",
+                "restore the keystore of this database",
             ) from None
 
 
@@ -87,10 +91,14 @@ class KeyStore:
             known = envelope["format"] == FORMAT
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise KeystoreError(
-                "KeystoreUnreadable", f"the keystore file cannot be read ({type(error).__name__})", "restore it"
+                "KeystoreUnreadable",
+                f"the keystore file cannot be read ({type(error).__name__})",
+                "restore it",
             ) from error
         if not known:
-            raise KeystoreError("KeystoreFormat", "the keystore has a format this program does not know", "upgrade")
+            raise KeystoreError(
+                "KeystoreFormat", "the keystore has a format this program does not know", "upgrade"
+            )
         wrap = _wrapping_key(key_file, passphrase, salt, create=False)
         try:
             plain = AESGCM(wrap).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], FORMAT.encode())
@@ -153,7 +161,9 @@ class KeyStore:
             write_private(self._path, json.dumps(envelope).encode())
         except OSError as error:
             raise KeystoreError(
-                "KeystoreUnwritable", f"the keystore cannot be written ({error.strerror})", "check the folder's rights"
+                "KeystoreUnwritable",
+                f"the keystore cannot be written ({error.strerror})",
+                "check the folder's rights",
             ) from error
 
 
@@ -162,7 +172,9 @@ def _wrapping_key(key_file: Path | None, passphrase: str, salt: bytes, *, create
         return Scrypt(salt=salt, length=KEY_BYTES, **_SCRYPT).derive(passphrase.encode())
     if key_file is None:
         raise KeystoreError(
-            "KeystoreNoKey", "no key for the keystore", "set CADRE_KEYSTORE_KEY_FILE or CADRE_KEYSTORE_PASSPHRASE"
+            "KeystoreNoKey",
+            "no key for the keystore",
+            "set CADRE_KEYSTORE_KEY_FILE or CADRE_KEYSTORE_PASSPHRASE",
         )
     if create and not key_file.exists():
         write_private(key_file, secrets.token_bytes(KEY_BYTES))
@@ -174,10 +186,14 @@ def _read_key_file(key_file: Path) -> bytes:
         mode, key = key_file.stat().st_mode, key_file.read_bytes()
     except OSError as error:
         raise KeystoreError(
-            "KeystoreNoKey", f"the keystore's key file cannot be read ({error.strerror})", "restore the key file"
+            "KeystoreNoKey",
+            f"the keystore's key file cannot be read ({error.strerror})",
+            "restore the key file",
         ) from error
     if mode & 0o077:
-        raise KeystoreError("KeystoreKeyExposed", "the key file is readable by others", f"chmod 600 {key_file.name}")
+        raise KeystoreError(
+            "KeystoreKeyExposed", "the key file is readable by others", f"chmod 600 {key_file.name}"
+        )
     if len(key) != KEY_BYTES:
         raise KeystoreError("KeystoreWrongKey", "the key file does not hold 32 bytes", "restore the key file")
     return key

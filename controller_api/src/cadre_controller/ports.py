@@ -1,4 +1,5 @@
-"""What services need from outside: small protocols, so that each part can be replaced in a test or a later setup."""
+"""What services need from outside: small protocols, so that each part can be replaced in a test or a later
+setup."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ class MaskedJson:
 
 
 class Masker(Protocol):
-    """Replaces values by tokens granted to one session. Raises MaskingFailed (fail closed) or Denied(GuardBlocked)."""
+    """Replaces values by tokens granted to one session. Raises MaskingFailed (fail closed) or
+    Denied(GuardBlocked)."""
 
     async def mask(self, tenant: str, session_id: str, text: str, rules: GuardRules) -> MaskedText:
         """Masked text; every token in it is granted to the session."""

@@ -39,12 +39,16 @@ class ApprovalDraft:
     arguments_hash: str = ""
     ordinal: int = 0
 
-    def row(self, tenant: str, approval_id: str, state: str, now: datetime, reason: str) -> tuple[object, ...]:
+    def row(
+        self, tenant: str, approval_id: str, state: str, now: datetime, reason: str
+    ) -> tuple[object, ...]:
         """Columns of `approval_insert`."""
         return (
-            tenant, approval_id, self.kind.value, state, self.session_id, self.task_id, self.step_id, self.agent,
+            tenant, approval_id, self.kind.value, state, self.session_id, self.task_id, self.step_id,
+            self.agent,
             self.node, self.requester, self.tool, dump(self.arguments), self.arguments_hash, self.ordinal,
-            dump([r.to_json() for r in self.requirements]), now, panels.next_due(self.requirements, now), reason,
+            dump([r.to_json() for r in self.requirements]), now, panels.next_due(self.requirements, now),
+            reason,
         )  # fmt: skip
 
     def facts(self) -> dict[str, object]:
@@ -97,7 +101,8 @@ def approval_view(
 
 
 def final_statements(row: Row, verdict: Verdict, now: datetime, grace: timedelta) -> tuple[Statement, ...]:
-    """Let the waiting task go on, in the same commit as the decision; a task that has ended meanwhile stays as it is."""
+    """Let the waiting task go on, in the same commit as the decision; a task that has ended meanwhile stays
+    as it is."""
     tenant, task_id, approval = row["tenant"], row["task_id"], row["id"]
     if not task_id:
         return ()

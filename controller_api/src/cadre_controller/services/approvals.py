@@ -1,4 +1,5 @@
-"""Human decisions: asked once per exact call, decided by those the chart names at that moment, never twice, never by nobody."""
+"""Human decisions: asked once per exact call, decided by those the chart names at that moment, never twice,
+never by nobody."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -90,7 +91,9 @@ class ApprovalService:
         if row is None:
             node, agent = await self._step_place(actor, session_id)
             masked = await self._masker.mask_json(tenant, session_id, payload, self._rules(tenant, agent))
-            rule = ApprovalRule("ReportingLine", approver_role or "Head", "", 1, True, _STEP_TIMEOUT, "Escalate")
+            rule = ApprovalRule(
+                "ReportingLine", approver_role or "Head", "", 1, True, _STEP_TIMEOUT, "Escalate"
+            )
             draft = ApprovalDraft(
                 kind=ApprovalKind.STEP,
                 session_id=session_id,
@@ -132,7 +135,8 @@ class ApprovalService:
     async def decide(self, actor: Actor, approval_id: str, body: DecisionCreate) -> ApprovalView:
         """One person's decision. A repetition of the same vote has no effect.
 
-        Raises NotFound, Denied(NotAnApprover, SeparationOfDuties), Conflict(AlreadyDecided, AlreadyVoted, ArgumentsChanged).
+        Raises NotFound, Denied(NotAnApprover, SeparationOfDuties), Conflict(AlreadyDecided, AlreadyVoted,
+        ArgumentsChanged).
         """
         if body.decision not in (ApprovalState.APPROVED, ApprovalState.DENIED):
             raise InvalidInput("BadDecision", "decision must be Approved or Denied", "send one of the two")
@@ -247,7 +251,9 @@ class ApprovalService:
         if row["task_id"]:
             data = {"approval": row["id"], "state": verdict.state.value, "by": actor.id, "tool": row["tool"]}
             kind = "ApprovalDecided" if action == "approval.decide" else "ApprovalEscalated"
-            effects += (kernel.event(tenant, row["task_id"], kind, verdict.reason or verdict.state.value, data),)
+            effects += (
+                kernel.event(tenant, row["task_id"], kind, verdict.reason or verdict.state.value, data),
+            )
         channels = (f"approval:{tenant}:{row['id']}", queue_channel(tenant, row["agent"]))
         await kernel.submit(
             Work(
@@ -260,7 +266,8 @@ class ApprovalService:
         )
 
     async def _ask(self, tenant: str, draft: ApprovalDraft, held: HeldTask | None) -> str:
-        """Commit the request, the task's waiting and the audit together; returns its id. A loser of a race changes nothing."""
+        """Commit the request, the task's waiting and the audit together; returns its id. A loser of a race
+        changes nothing."""
         kernel, approval_id = self._kernel, self._kernel.ids.new("apr")
         now = kernel.clock.now()
         live = self._chart.current(tenant)
@@ -289,7 +296,7 @@ class ApprovalService:
 
     def _waiting(
         self, held: HeldTask | None, approval_id: str, draft: ApprovalDraft, state: ApprovalState
-    ) -> list[Statement]:
+    ) -> Sequence[Statement]:
         if held is None:
             return []
         kernel, now = self._kernel, self._kernel.clock.now()
@@ -345,7 +352,8 @@ class ApprovalService:
         return self._chart.guard_rules(tenant, agent)
 
     async def _step_place(self, actor: Actor, session_id: str) -> tuple[str, str]:
-        """Node and agent a step belongs to: the asking agent's, else the session's first agent, else the root."""
+        """Node and agent a step belongs to: the asking agent's, else the session's first agent, else the
+        root."""
         row = await self._kernel.db.fetch_one(actor.tenant, "session_get", actor.tenant, session_id)
         if row is None:
             raise NotFound("UnknownSession", f"there is no session {session_id}", "create it first")

@@ -1,24 +1,39 @@
-"""The composition root of the services."""
+"""The composition root of the services: what depends on what, started and stopped in order."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from cadre_controller.clock import SystemClock
+from cadre_controller.errors import CadreError
+from cadre_controller.ids import SortableIds
 from cadre_controller.keystore import KeyStore
-from cadre_controller.ports import Masker
+from cadre_controller.ports import Clock, Ids, Masker
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.audit import AuditService
 from cadre_controller.services.budgets import BudgetService
 from cadre_controller.services.bundles import BundleService
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.directory import DirectoryService
+from cadre_controller.services.dispatch import Dispatcher
+from cadre_controller.services.endings import Endings
+from cadre_controller.services.intake import Intake
 from cadre_controller.services.intents import IntentService
+from cadre_controller.services.kernel import Kernel
 from cadre_controller.services.leases import LeaseService
+from cadre_controller.services.masking import DetectMasker
 from cadre_controller.services.pseudonyms import PseudonymService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
+from cadre_controller.services.sweeps import Sweep, Sweeper
 from cadre_controller.services.tasks import TaskService
+from cadre_controller.store.committer import Committer
+from cadre_controller.store.listener import Listener
+from cadre_controller.store.migrate import migrate
+from cadre_controller.store.pool import open_database
+from cadre_controller.store.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +45,14 @@ class ServiceConfig:
     keystore_key_file: Path | None = None
     keystore_passphrase: str = ""
     lease_ttl_seconds: float = 15.0
+    sweep_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the HTTP side calls."""
 
+    kernel: Kernel
     keystore: KeyStore
     masker: Masker
     chart: ChartService
@@ -52,11 +69,88 @@ class Services:
     spans: SpanService
 
     async def ready(self) -> bool:
-        """The database answers and its schema is ours."""
-        return True
+        """The database answers."""
+        try:
+            return bool(await self.kernel.db.fetch((), "alive"))
+        except CadreError:
+            return False
+
+    def end_waits(self) -> None:
+        """Let every long poll return now (shutdown)."""
+        self.kernel.wakeups.close()
 
 
 @asynccontextmanager
-async def open_services(config: ServiceConfig) -> AsyncIterator[Services]:
-    """Connect, migrate, load charts, start the committer and the sweeps; stop them in order at the end."""
-    yield  # type: ignore
+async def open_services(
+    config: ServiceConfig, *, clock: Clock | None = None, ids: Ids | None = None
+) -> AsyncIterator[Services]:
+    """Open the keystore, migrate, connect, load charts, start committer and sweeps; undo it in order at the
+    end.
+
+    Raises KeystoreError, Unavailable.
+    """
+    keystore = KeyStore.open(
+        config.keystore, key_file=config.keystore_key_file, passphrase=config.keystore_passphrase
+    )
+    await migrate(config.database_url)
+    async with AsyncExitStack() as stack:
+        wakeups, used_ids = Wakeups(), ids or SortableIds()
+        database = await open_database(config.database_url)
+        stack.push_async_callback(database.close)
+        committer = Committer(config.database_url, wakeups, used_ids)
+        await committer.start()
+        stack.push_async_callback(committer.stop)
+        listener = Listener(config.database_url, wakeups, committer.sender)
+        await listener.start()
+        stack.push_async_callback(listener.stop)
+        kernel = Kernel(database, committer, keystore, clock or SystemClock(), used_ids, wakeups)
+        services, masker = build_services(kernel, timedelta(seconds=config.lease_ttl_seconds))
+        stack.callback(masker.close)
+        stack.callback(wakeups.close)
+        await services.chart.start()
+        await services.leases.grace(services.chart.tenants())
+        sweeper = Sweeper(sweeps(services, config.sweep_seconds))
+        await sweeper.start()
+        stack.push_async_callback(sweeper.stop)
+        yield services
+
+
+def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMasker]:
+    """Wire the services together."""
+    chart = ChartService(kernel)
+    pseudonyms = PseudonymService(kernel)
+    masker = DetectMasker(pseudonyms)
+    budgets = BudgetService(kernel, chart)
+    sessions = SessionService(kernel, chart, pseudonyms, masker)
+    approvals = ApprovalService(kernel, chart, masker)
+    intake = Intake(kernel, chart, Dispatcher(kernel, chart), sessions, budgets, masker)
+    services = Services(
+        kernel=kernel,
+        keystore=kernel.keystore,
+        masker=masker,
+        chart=chart,
+        bundles=BundleService(kernel, chart),
+        tasks=TaskService(kernel, intake, sessions, approvals),
+        leases=LeaseService(kernel, chart, Endings(kernel), ttl),
+        sessions=sessions,
+        approvals=approvals,
+        intents=IntentService(kernel, approvals),
+        pseudonyms=pseudonyms,
+        budgets=budgets,
+        audit=AuditService(kernel),
+        directory=DirectoryService(kernel, chart),
+        spans=SpanService(kernel),
+    )
+    return services, masker
+
+
+def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
+    """The chores and their rhythm."""
+    tenants = services.chart.tenants
+    return (
+        Sweep("leases", every, lambda: services.leases.reap(tenants())),
+        Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
+        Sweep("charts", max(every, 5.0), services.chart.refresh),
+        Sweep("reservations", max(every, 60.0), lambda: services.budgets.sweep(tenants())),
+        Sweep("pseudonyms", max(every, 600.0), lambda: services.pseudonyms.purge(tenants())),
+    )

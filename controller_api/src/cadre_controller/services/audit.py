@@ -1,4 +1,5 @@
-"""The audit as others use it: append, read, export as stored, sign checkpoints, take in what guards and others report."""
+"""The audit as others use it: append, read, export as stored, sign checkpoints, take in what guards and
+others report."""
 
 import base64
 import json
@@ -62,7 +63,17 @@ class AuditService:
     ) -> tuple[AuditRow, ...]:
         """Events in chain order; empty filters match everything."""
         rows = await self._kernel.db.fetch(
-            tenant, "audit_list", tenant, after, action, target, actor_id, trace_id, since, until, min(limit, 1000)
+            tenant,
+            "audit_list",
+            tenant,
+            after,
+            action,
+            target,
+            actor_id,
+            trace_id,
+            since,
+            until,
+            min(limit, 1000),
         )
         return tuple(AuditRow(r["seq"], r["prev_hash"], r["hash"], r["canonical"]) for r in rows)
 
@@ -78,7 +89,8 @@ class AuditService:
         return {"format": FORMAT, "tenant": tenant, "publicKey": self.public_jwk()}
 
     async def checkpoint(self, tenant: str) -> str:
-        """JWS (EdDSA, RFC 8037) over {tenant, seq, head, root, at}; `root` covers every event since the last checkpoint.
+        """JWS (EdDSA, RFC 8037) over {tenant, seq, head, root, at}; `root` covers every event since the last
+        checkpoint.
 
         Raises NotFound when the chain is empty.
         """
@@ -121,7 +133,8 @@ class AuditService:
         return True
 
     async def guard_events(self, identity: AgentIdentity, events: tuple[GuardEvent, ...]) -> int:
-        """What a guard reports, once per event id: audit, and lines of the tasks' stories. Returns how many were new."""
+        """What a guard reports, once per event id: audit, and lines of the tasks' stories. Returns how many
+        were new."""
         tenant = identity.tenant
         ids = {f"{identity.agent}/{event.id}": event for event in events}
         rows = await self._kernel.db.fetch(tenant, "audit_known", tenant, list(ids))
@@ -146,7 +159,9 @@ class AuditService:
             )
             statements.append(Statement(line.query, line.row, expect_row=False))
             channels = task_channels(tenant, event.task_id)
-        work = Work(tenant, tuple(statements), frozenset({f"audit:{event_id}"}), audit=(entry,), notify=channels)
+        work = Work(
+            tenant, tuple(statements), frozenset({f"audit:{event_id}"}), audit=(entry,), notify=channels
+        )
         try:
             await self._kernel.submit(work)
         except RowMissing:

@@ -1,4 +1,5 @@
-"""Budgets along the path to the root: room is reserved before a model call and settled after it, so nothing overspends."""
+"""Budgets along the path to the root: room is reserved before a model call and settled after it, so nothing
+overspends."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -67,7 +68,6 @@ class BudgetService:
         if row is None:
             return
         used = outcome.input_tokens + outcome.output_tokens
-        usage = {"input": outcome.input_tokens, "output": outcome.output_tokens}
         statements = (
             _settlement(reservation, "Settled", outcome, self._kernel),
             Statement(
@@ -80,8 +80,13 @@ class BudgetService:
             ),
         )  # fmt: skip
         facts = Facts(
-            {"provider": row["provider"], "model": row["model"], "purpose": row["purpose"], "call": row["call_id"]},
-            cost={"tokens": usage, "amount": str(outcome.cost), "currency": outcome.currency},
+            {
+                "provider": row["provider"],
+                "model": row["model"],
+                "purpose": row["purpose"],
+                "call": row["call_id"],
+            },
+            cost={"tokens": used, outcome.currency.lower(): str(outcome.cost)},
             trace_id=row["trace_id"],
         )
         await self._close(reservation, row, statements, (outcome.cost, used), facts, outcome.result)
@@ -93,7 +98,9 @@ class BudgetService:
             return
         nothing = CallOutcome(0, 0, _NONE, row["currency"], result=reason)
         statements = (_settlement(reservation, "Released", nothing, self._kernel),)
-        facts = Facts({"provider": row["provider"], "model": row["model"], "reason": reason}, trace_id=row["trace_id"])
+        facts = Facts(
+            {"provider": row["provider"], "model": row["model"], "reason": reason}, trace_id=row["trace_id"]
+        )
         await self._close(reservation, row, statements, (_NONE, 0), facts, "released")
 
     async def states(self, tenant: str) -> tuple[BudgetState, ...]:
@@ -129,7 +136,8 @@ class BudgetService:
             start = period_start(node, budget.period, now)
             holds.append(
                 BudgetHold(
-                    call.tenant, node.key, budget.period, start, budget.currency or "", budget.amount, budget.tokens,
+                    call.tenant, node.key, budget.period, start, budget.currency or "", budget.amount,
+                    budget.tokens,
                     budget.on_exceeded, call.amount, call.tokens,
                 )
             )  # fmt: skip
@@ -163,7 +171,9 @@ class BudgetService:
     ) -> None:
         tenant, task_id = reservation.tenant, reservation.task_id
         moves = tuple(
-            BudgetMove(tenant, node, datetime.fromisoformat(at), spent[0], -row["amount"], spent[1], -row["tokens"])
+            BudgetMove(
+                tenant, node, datetime.fromisoformat(at), spent[0], -row["amount"], spent[1], -row["tokens"]
+            )
             for node, at in row["holds"]
         )
         actor = system_actor(tenant, "model-gateway")
@@ -181,13 +191,18 @@ class BudgetService:
 def _settlement(reservation: Reservation, state: str, outcome: CallOutcome, kernel: Kernel) -> Statement:
     row = (
         reservation.tenant, reservation.task_id, reservation.call_id, state, outcome.input_tokens,
-        outcome.output_tokens, outcome.cost, outcome.currency, outcome.latency_ms, outcome.result, kernel.clock.now(),
+        outcome.output_tokens, outcome.cost, outcome.currency, outcome.latency_ms, outcome.result,
+        kernel.clock.now(),
     )  # fmt: skip
     return Statement("model_call_settle", row)
 
 
 def _state(node: str, budget: BudgetSpec, row: Row | None, start: datetime) -> BudgetState:
-    used = (row["spent"], row["reserved"], row["tokens_spent"], row["tokens_reserved"]) if row else (_NONE, _NONE, 0, 0)
+    used = (
+        (row["spent"], row["reserved"], row["tokens_spent"], row["tokens_reserved"])
+        if row
+        else (_NONE, _NONE, 0, 0)
+    )
     return BudgetState(node, start, budget.amount, budget.currency or "", budget.tokens, *used)
 
 

@@ -1,6 +1,8 @@
-"""Tool calls announce themselves before they act, so that a crash never repeats an effect nor hides that one may have happened.
+"""Tool calls announce themselves before they act, so that a crash never repeats an effect nor hides that one
+may have happened.
 
-Within an attempt the n-th call of a tool with the same arguments is ordinal n; a later attempt of the task meets the same
+Within an attempt the n-th call of a tool with the same arguments is ordinal n; a later attempt of the task
+meets the same
 ordinals in the same order and finds what the earlier one recorded.
 """
 
@@ -28,7 +30,8 @@ class IntentService:
         self._running: set[tuple[str, str, str, str, int]] = set()
 
     async def begin(self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str) -> Intent:
-        """Announce a call. A repeated `tool_call_id` of one attempt is the same call; else it is the next ordinal."""
+        """Announce a call. A repeated `tool_call_id` of one attempt is the same call; else it is the next
+        ordinal."""
         for _ in range(_RACES):
             intent = await self._try_begin(held, tool, arguments_hash, tool_call_id)
             if intent is not None:
@@ -38,7 +41,9 @@ class IntentService:
     async def record(self, intent: Intent, result: ToolResult) -> None:
         """Keep the result; the first one counts, whatever is recorded after it."""
         try:
-            statement = Statement("intent_done", (*_key(intent), dump(_to_json(result)), self._kernel.clock.now()))
+            statement = Statement(
+                "intent_done", (*_key(intent), dump(_to_json(result)), self._kernel.clock.now())
+            )
             await self._submit(intent, statement)
         except RowMissing:
             return
@@ -59,14 +64,21 @@ class IntentService:
     async def abandon(self, intent: Intent) -> None:
         """Forget an intent whose call certainly never reached the server."""
         try:
-            await self._submit(intent, Statement("intent_drop", (*_key(intent), self._kernel.committer.sender)))
+            await self._submit(
+                intent, Statement("intent_drop", (*_key(intent), self._kernel.committer.sender))
+            )
         except RowMissing:
             return
         finally:
             self._running.discard(_key(intent))
 
+    def leave(self, intent: Intent) -> None:
+        """The execution here ended without an answer: the next call with this intent finds it Cut."""
+        self._running.discard(_key(intent))
+
     async def outcome_unknown(self, held: HeldTask, intent: Intent) -> ApprovalView:
-        """Nobody knows whether a call that must not run twice took effect: the lease ends and the node's head is asked."""
+        """Nobody knows whether a call that must not run twice took effect: the lease ends and the node's
+        head is asked."""
         self._running.discard(_key(intent))
         return await self._approvals.request_outcome(held, intent)
 
@@ -84,7 +96,8 @@ class IntentService:
         return await self._insert(held, tool, arguments_hash, tool_call_id, len(rows) + 1)
 
     async def _repeated(self, held: HeldTask, row: Row) -> Intent | None:
-        """The same call came again: recorded, still running here, or left behind by a process that is gone."""
+        """The same call came again: recorded, still running here, or left behind by a process that is
+        gone."""
         if row["state"] == "Done":
             return _intent(held, row, IntentKind.RECORDED, _result(row))
         if row["owner"] == self._kernel.committer.sender and _row_key(row) in self._running:
@@ -117,11 +130,10 @@ class IntentService:
     ) -> Intent | None:
         key = (held.tenant, held.id, tool, arguments_hash, ordinal)
         idempotency_key = hashlib.sha256("\x00".join(map(str, key)).encode()).hexdigest()
-        intent = Intent(
-            IntentKind.NEW, held.tenant, held.id, tool, arguments_hash, ordinal, idempotency_key
-        )
+        intent = Intent(IntentKind.NEW, held.tenant, held.id, tool, arguments_hash, ordinal, idempotency_key)
         row = (
-            *key, self._kernel.committer.sender, held.attempt, tool_call_id, idempotency_key, self._kernel.clock.now(),
+            *key, self._kernel.committer.sender, held.attempt, tool_call_id, idempotency_key,
+            self._kernel.clock.now(),
         )  # fmt: skip
         self._running.add(key)
         try:

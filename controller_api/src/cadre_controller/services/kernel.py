@@ -1,4 +1,5 @@
-"""What every service needs, and the few shapes of work they all build: audit entries and lines of a task's story."""
+"""What every service needs, and the few shapes of work they all build: audit entries and lines of a task's
+story."""
 
 import json
 import os

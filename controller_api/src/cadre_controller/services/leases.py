@@ -1,19 +1,232 @@
-"""Leases."""
+"""Work handed out once: claims, heartbeats, results. Every later word about a task carries its fence."""
 
-from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse
+import asyncio
+from collections import defaultdict
+from datetime import timedelta
+
+from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse, Lease, ShardView
+from cadre_api.protocol.tasks import TaskState
+from cadre_controller.errors import Conflict, LeaseLost
 from cadre_controller.ports import AgentIdentity
+from cadre_controller.services.chart import ChartService
+from cadre_controller.services.endings import Endings
+from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.models import HeldTask
+from cadre_controller.services.task_rows import held_task
+from cadre_controller.store.pool import Row
+from cadre_controller.store.work import RowMissing, Statement, Work
+
+FOR_A_TASK = "task"
+"""`pending_approval` of a task that waits for another task."""
 
 
 class LeaseService:
+    """What guards call."""
+
+    def __init__(self, kernel: Kernel, chart: ChartService, endings: Endings, ttl: timedelta) -> None:
+        self._kernel = kernel
+        self._chart = chart
+        self._endings = endings
+        self._ttl = ttl
+        self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+
     async def take_over(self, identity: AgentIdentity) -> int:
-        """A new instance of the agent: leases of older instances die, their tasks queue again. Call at token exchange."""
-    async def claim(self, identity: AgentIdentity, capacity: int, wait_seconds: float) -> ClaimResponse: ...
-    async def heartbeat(self, identity: AgentIdentity, task_id: str, fence: int) -> HeartbeatResponse: ...
-    async def complete(self, identity: AgentIdentity, task_id: str, body: Completion) -> None: ...
-    async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None: ...
+        """Register an instance of the agent; leases of other instances die and their tasks queue again at
+        once.
+
+        Raises Conflict(InstanceRetired) for an instance that was itself taken over. Returns how many tasks
+        queue again.
+        """
+        tenant, agent, instance = identity.tenant, identity.agent, identity.instance
+        row = await self._kernel.db.fetch_one(tenant, "instance_find", tenant, agent, instance)
+        if row is not None:
+            if not row["active"]:
+                raise Conflict(
+                    "InstanceRetired", "a newer instance of this agent runs", "start as a new instance"
+                )
+            return 0
+        now = self._kernel.clock.now()
+        statements = (
+            Statement("instance_retire", (tenant, agent, instance), expect_row=False),
+            Statement("instance_put", (tenant, agent, instance, now)),
+            Statement("agent_live_put", (tenant, agent, instance, "Starting", "", "{}", 0, "", now)),
+        )
+        facts = Facts({"instance": instance})
+        entry = self._kernel.audit(identity.actor, "agent.instance", f"agent:{agent}", facts=facts)
+        keys = frozenset({f"agent:{agent}"})
+        await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))
+        rows = await self._kernel.db.fetch(tenant, "tasks_of_instances", tenant, agent, instance)
+        for task in rows:
+            await self._endings.take_back(task, "TakenOver")
+        return len(rows)
+
+    async def claim(self, identity: AgentIdentity, capacity: int, wait_seconds: float) -> ClaimResponse:
+        """Up to `capacity` tasks, as soon as there is one. Raises Conflict(InstanceRetired)."""
+        tenant, agent = identity.tenant, identity.agent
+
+        async def look() -> ClaimResponse | None:
+            response = await self._claim_now(identity, capacity)
+            return response if response.leases or response.cancelled else None
+
+        found = await self._kernel.wakeups.until((queue_channel(tenant, agent),), look, wait_seconds)
+        return found or ClaimResponse()
+
+    async def heartbeat(self, identity: AgentIdentity, task_id: str, fence: int) -> HeartbeatResponse:
+        """Keep the lease for another ttl. Raises LeaseLost."""
+        tenant = identity.tenant
+        expires = self._kernel.clock.now() + self._ttl
+        row = (tenant, task_id, identity.agent, fence, identity.instance, expires)
+        work = Work(tenant, (Statement("task_heartbeat", row),), frozenset({f"task:{task_id}"}))
+        try:
+            await self._kernel.submit(work)
+        except RowMissing:
+            found = await self._row(identity, task_id)
+            if found["state"] == TaskState.CANCELLED and found["fence"] == fence:
+                return HeartbeatResponse(expires_at=expires, cancelled=True)
+            raise LeaseLost(task_id) from None
+        return HeartbeatResponse(expires_at=expires)
+
+    async def complete(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
+        """The result, once; the same again has no effect. `result` must be masked. Raises LeaseLost."""
+        row = await self._held_row(identity, task_id, body.fence)
+        if row is not None:
+            await self._endings.succeed(row, identity.actor, body)
+
+    async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
+        """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost."""
+        row = await self._held_row(identity, task_id, body.fence)
+        if row is not None:
+            await self._endings.fail(row, identity.actor, body)
+
     async def held(self, identity: AgentIdentity, task_id: str, fence: int) -> HeldTask:
-        """Raises LeaseLost. Every gateway call starts with it."""
+        """The task that the caller holds right now. Raises LeaseLost; every gateway call starts with it."""
+        tenant = identity.tenant
+        row = await self._kernel.db.fetch_one(
+            tenant, "task_held", tenant, task_id, identity.agent, fence, identity.instance
+        )
+        if row is None:
+            raise LeaseLost(task_id)
+        return held_task(row)
+
     async def set_waiting(self, held: HeldTask, waiting: bool) -> None:
-        """Running <-> Waiting (for another task)."""
-    async def reap(self) -> int: ...
+        """Show that the task waits for another one, or goes on. Raises LeaseLost."""
+        now, key = self._kernel.clock.now(), (held.tenant, held.id)
+        statement = Statement("task_resume", (*key, FOR_A_TASK, now), expect_row=False)
+        if waiting:
+            statement = Statement("task_waiting", (*key, held.fence, FOR_A_TASK, now))
+        work = Work(held.tenant, (statement,), frozenset({f"task:{held.id}"}), notify=task_channels(*key))
+        try:
+            await self._kernel.submit(work)
+        except RowMissing:
+            raise LeaseLost(held.id) from None
+
+    async def grace(self, tenants: tuple[str, ...]) -> int:
+        """One ttl for every lease, at start: a restart of the controller kills no turn."""
+        return await self._kernel.db.execute(tenants, "lease_grace", self._kernel.clock.now() + self._ttl)
+
+    async def reap(self, tenants: tuple[str, ...]) -> int:
+        """Take back lapsed leases and end what is past its deadline; returns how many."""
+        now = self._kernel.clock.now()
+        overdue = await self._kernel.db.fetch(tenants, "task_overdue", now)
+        for row in overdue:
+            await self._endings.overdue(row)
+        lapsed = await self._kernel.db.fetch(tenants, "task_lapsed", now)
+        for row in lapsed:
+            await self._endings.take_back(row, "LeaseExpired", lapsed_at=now)
+        return len(overdue) + len(lapsed)
+
+    async def _claim_now(self, identity: AgentIdentity, capacity: int) -> ClaimResponse:
+        tenant, agent = identity.tenant, identity.agent
+        async with self._claiming[tenant, agent]:
+            await self._require_active(identity)
+            cancelled = await self._cancelled(identity)
+            lifecycle = self._chart.agent(tenant, agent).lifecycle
+            rows = []
+            if lifecycle == "Running":
+                now = self._kernel.clock.now()
+                rows = await self._kernel.db.fetch(tenant, "task_claimable", tenant, agent, now, capacity)
+            leases = await asyncio.gather(*(self._lease(identity, row) for row in rows))
+        return ClaimResponse(
+            leases=tuple(lease for lease in leases if lease is not None), cancelled=cancelled
+        )
+
+    async def _lease(self, identity: AgentIdentity, row: Row) -> Lease | None:
+        """Lease one task, or None when somebody else was faster."""
+        kernel, tenant, task_id = self._kernel, identity.tenant, row["id"]
+        now = kernel.clock.now()
+        expires = now + self._ttl
+        attempt, fence = row["attempt"] + 1, row["fence"] + 1
+        lease = (tenant, task_id, row["fence"], identity.instance, expires, now)
+        data = {"attempt": attempt, "fence": fence, "instance": identity.instance}
+        facts = Facts(data, trace_id=row["trace_id"])
+        work = Work(
+            tenant,
+            (Statement("task_lease", lease), kernel.event(tenant, task_id, "Leased", row["agent"], data)),
+            frozenset({f"task:{task_id}"}),
+            audit=(kernel.audit(identity.actor, "task.lease", f"task:{task_id}", facts=facts),),
+            notify=task_channels(tenant, task_id),
+        )
+        try:
+            await kernel.submit(work)
+        except RowMissing:
+            return None
+        shards = await kernel.db.fetch(tenant, "shards", tenant, row["session_id"])
+        return Lease(
+            task_id=task_id,
+            session_id=row["session_id"],
+            fence=fence,
+            attempt=attempt,
+            prompt=row["prompt"],
+            context=row["context"],
+            shards=tuple(self._visible(identity, shards)),
+            expires_at=expires,
+            deadline_at=row["deadline_at"],
+            traceparent=row["traceparent"] or _traceparent(row["trace_id"], task_id),
+        )
+
+    def _visible(self, identity: AgentIdentity, shards: list[Row]) -> list[ShardView]:
+        """The shards whose class the agent is cleared for."""
+        clearance = self._chart.agent(identity.tenant, identity.agent).guard.clearance | {"PUBLIC"}
+        return [
+            ShardView(id=s["id"], author=s["author"], data_class=s["data_class"], text=s["body"])
+            for s in shards
+            if s["data_class"] in clearance
+        ]
+
+    async def _require_active(self, identity: AgentIdentity) -> None:
+        key = (identity.tenant, identity.agent, identity.instance)
+        row = await self._kernel.db.fetch_one(identity.tenant, "instance_find", *key)
+        if row is None or not row["active"]:
+            raise Conflict("InstanceRetired", "a newer instance of this agent runs", "end this process")
+
+    async def _cancelled(self, identity: AgentIdentity) -> tuple[str, ...]:
+        """Tasks of this instance that were cancelled; named once."""
+        tenant = identity.tenant
+        key = (tenant, identity.agent, identity.instance)
+        rows = await self._kernel.db.fetch(tenant, "task_cancelled", *key)
+        if rows:
+            seen = tuple(Statement("task_cancel_seen", (tenant, r["id"]), expect_row=False) for r in rows)
+            await self._kernel.submit(Work(tenant, seen))
+        return tuple(row["id"] for row in rows)
+
+    async def _held_row(self, identity: AgentIdentity, task_id: str, fence: int) -> Row | None:
+        """The held row; None when this very attempt has already been ended. Raises LeaseLost."""
+        row = await self._row(identity, task_id)
+        if row["fence"] != fence or row["lease_instance"] not in ("", identity.instance):
+            raise LeaseLost(task_id)
+        if row["state"] in (TaskState.RUNNING, TaskState.WAITING):
+            return row
+        if row["state"] == TaskState.CANCELLED:
+            raise LeaseLost(task_id)
+        return None
+
+    async def _row(self, identity: AgentIdentity, task_id: str) -> Row:
+        row = await self._kernel.db.fetch_one(identity.tenant, "task_get", identity.tenant, task_id)
+        if row is None or row["agent"] != identity.agent:
+            raise LeaseLost(task_id)
+        return row
+
+
+def _traceparent(trace_id: str, task_id: str) -> str:
+    """W3C trace context for a task whose creator sent none; the parent span id is derived from the task."""
+    return f"00-{trace_id}-{task_id.encode().hex()[-16:]}-01" if trace_id else ""

@@ -1,6 +1,8 @@
-"""Masks text before anything of it is stored. Detection is CPU work and runs in threads; tokens come in one batch."""
+"""Masks text before anything of it is stored. Detection is CPU work and runs in threads; tokens come in one
+batch."""
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +43,7 @@ class DetectMasker:
     def __init__(self, pseudonyms: PseudonymService) -> None:
         self._pseudonyms = pseudonyms
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
-        self._spans = SpanCache()
+        self._spans = SpanCache(secrets.token_bytes(32))
         self._detectors: OrderedDict[DetectConfig, Detector] = OrderedDict()
 
     async def warm_up(self) -> None:
@@ -65,7 +67,8 @@ class DetectMasker:
         return MaskedJson(masked, counts)
 
     async def leftovers(self, text: str, rules: GuardRules) -> Sequence[str]:
-        """Entity types that a mask would still replace in text whose tokens are fine. Raises MaskingFailed."""
+        """Entity types that a mask would still replace in text whose tokens are fine. Raises
+        MaskingFailed."""
         tokens = frozenset(s for match in find_tokens(text) for s in suffixes(match.text))
         made = await self._plan(text, rules, tokens)
         return sorted({entity_type for entity_type, _ in made.entities})
@@ -97,10 +100,14 @@ class DetectMasker:
                 "remove it, or store the credential in the keystore and refer to it",
             ) from None
         except DetectionError as error:
-            raise MaskingFailed(error.reason, "detection failed; nothing was stored", "retry; see the log") from None
+            raise MaskingFailed(
+                error.reason, "detection failed; nothing was stored", "retry; see the log"
+            ) from None
         except Exception as error:
             raise MaskingFailed(
-                "DetectorError", f"detection failed ({type(error).__name__}); nothing was stored", "see the log"
+                "DetectorError",
+                f"detection failed ({type(error).__name__}); nothing was stored",
+                "see the log",
             ) from None
 
     def _detector(self, config: DetectConfig) -> Detector:

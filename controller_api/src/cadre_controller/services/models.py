@@ -64,6 +64,7 @@ class ParentTask:
     requester: str
     """Requester of the root of the tree: `person:<opaque>`."""
     trace_id: str
+    root_task_id: str
     traceparent: str = ""
     depth: int = 0
 
@@ -84,11 +85,19 @@ class HeldTask:
     depth: int
     parent_task_id: str
     pending_approval: str
+    root_task_id: str
 
     def as_parent(self) -> ParentTask:
         """This task as the parent of a new one."""
         return ParentTask(
-            self.id, self.session_id, self.agent, self.requester, self.trace_id, self.traceparent, self.depth
+            self.id,
+            self.session_id,
+            self.agent,
+            self.requester,
+            self.trace_id,
+            self.root_task_id,
+            self.traceparent,
+            self.depth,
         )
 
 
@@ -122,7 +131,8 @@ class IntentKind(StrEnum):
     RECORDED = "Recorded"
     """Executed before: answer with the recorded result."""
     CUT = "Cut"
-    """Started by a call that is gone: execute again only if the tool is idempotent, else `outcome_unknown`."""
+    """Started by a call that is gone: execute again only if the tool is idempotent, else
+    `outcome_unknown`."""
     IN_FLIGHT = "InFlight"
     """The same call runs in this process right now: `wait` for it."""
 

@@ -1,4 +1,5 @@
-"""Who may decide an approval right now, and when it is decided: pure functions of chart, rules, votes and time."""
+"""Who may decide an approval right now, and when it is decided: pure functions of chart, rules, votes and
+time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -65,7 +66,8 @@ def requirements_of(rules: Iterable[tuple[str, ApprovalRule]], now: datetime) ->
 
 
 def panel(question: Question, requirement: Requirement) -> tuple[str, ...]:
-    """Person keys who may decide this requirement now, nearest first: every level reached, and as many more as the quorum needs."""
+    """Person keys who may decide this requirement now, nearest first: every level reached, and as many more
+    as the quorum needs."""
     persons: list[str] = []
     for height, level in enumerate(chain(question, requirement)):
         if height > requirement.level and len(persons) >= requirement.rule.quorum:
@@ -77,9 +79,7 @@ def panel(question: Question, requirement: Requirement) -> tuple[str, ...]:
 def chain(question: Question, requirement: Requirement) -> tuple[Level, ...]:
     """The whole line of approvers, as it stands at this moment (absences, delegates)."""
     return tuple(
-        approver_chain(
-            question.snapshot, question.node, requirement.rule, question.requesters, question.now
-        )
+        approver_chain(question.snapshot, question.node, requirement.rule, question.requesters, question.now)
     )
 
 

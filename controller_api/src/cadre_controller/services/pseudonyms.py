@@ -1,4 +1,5 @@
-"""Tokens for values, and values for tokens: only here, only for a session that was granted them, only within clearance."""
+"""Tokens for values, and values for tokens: only here, only for a session that was granted them, only within
+clearance."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,8 +58,12 @@ class PseudonymService:
         rows = await self._granted(actor.tenant, session_id, wanted)
         cleared = {token: row for token, row in rows.items() if row["data_class"] in clearance}
         keys = self._kernel.keystore.tenant(actor.tenant)
-        values = {t: keys.unseal(r["sealed"], context_of(actor.tenant, t)).decode() for t, r in cleared.items()}
-        await self._note(actor, "pseudonym.restore", session_id, cleared.values(), refused=len(wanted) - len(values))
+        values = {
+            t: keys.unseal(r["sealed"], context_of(actor.tenant, t)).decode() for t, r in cleared.items()
+        }
+        await self._note(
+            actor, "pseudonym.restore", session_id, cleared.values(), refused=len(wanted) - len(values)
+        )
         return values
 
     async def regrant(
@@ -109,7 +114,9 @@ class PseudonymService:
                 Statement("grant_put", (tenant, session_id, token)),
             ]
         counts = Counter(item.entity_type for item in items.values())
-        entry = kernel.audit(actor, "pseudonym.issue", f"session:{session_id}", facts=Facts(redactions=counts))
+        entry = kernel.audit(
+            actor, "pseudonym.issue", f"session:{session_id}", facts=Facts(redactions=counts)
+        )
         await kernel.submit(Work(tenant, tuple(statements), audit=(entry,)))
 
     async def _note(

@@ -24,7 +24,8 @@ class SpanService:
         rows = await self._kernel.db.fetch(tenant, "spans_of", tenant, trace_id)
         return tuple(
             Span(
-                row["trace_id"], row["span_id"], row["parent_id"], row["name"], row["service"], row["start_at"],
+                row["trace_id"], row["span_id"], row["parent_id"], row["name"], row["service"],
+                row["start_at"],
                 row["end_at"], row["status"], row["attributes"],
             )
             for row in rows
@@ -33,6 +34,7 @@ class SpanService:
 
 def _row(span: Span) -> tuple[object, ...]:
     return (
-        span.trace_id, span.span_id, span.parent_id, span.name, span.service, span.start, span.end, span.status,
+        span.trace_id, span.span_id, span.parent_id, span.name, span.service, span.start, span.end,
+        span.status,
         dump(dict(span.attributes)),
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Budgets inside a flush: rows locked in one order, holds decided one after the other on exact sums, nothing overspent."""
+"""Budgets inside a flush: rows locked in one order, holds decided one after the other on exact sums, nothing
+overspent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,9 +39,7 @@ class BudgetLedger:
         self._rows = rows
 
     @classmethod
-    async def lock(
-        cls, connection: Any, queries: Mapping[str, str], works: Sequence[Work]
-    ) -> "BudgetLedger":
+    async def lock(cls, connection: Any, queries: Mapping[str, str], works: Sequence[Work]) -> "BudgetLedger":
         """Create what is missing and lock everything touched, in key order."""
         holds = {(h.tenant, h.node, h.period_start): h for w in works for h in w.holds}
         keys = sorted(set(holds) | {(m.tenant, m.node, m.period_start) for w in works for m in w.moves})
@@ -60,7 +59,8 @@ class BudgetLedger:
         )
 
     def admit(self, work: Work) -> BudgetExceeded | None:
-        """Take the work's holds and moves in, all of them or none; the refusal names the node nearest to the root."""
+        """Take the work's holds and moves in, all of them or none; the refusal names the node nearest to the
+        root."""
         for hold in work.holds:
             if not self._rows[hold.tenant, hold.node, hold.period_start].fits(hold):
                 return BudgetExceeded(hold.node, hold.on_exceeded)

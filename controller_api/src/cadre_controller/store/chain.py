@@ -1,4 +1,5 @@
-"""The audit chain inside a flush: heads locked in tenant order, last before COMMIT, so that no two commits extend one head."""
+"""The audit chain inside a flush: heads locked in tenant order, last before COMMIT, so that no two commits
+extend one head."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,6 +1,8 @@
-"""Group commit: every change of this process goes through one writer, which commits whatever waits in one transaction.
+"""Group commit: every change of this process goes through one writer, which commits whatever waits in one
+transaction.
 
-An acknowledged work is durable. When the connection dies during COMMIT the outcome is unknown; each flush therefore writes
+An acknowledged work is durable. When the connection dies during COMMIT the outcome is unknown; each flush
+therefore writes
 its own id, and the next connection looks for it before doing anything again.
 """
 
@@ -147,7 +149,7 @@ class Committer:
         while True:
             try:
                 report = await flush.run(await self._connected())
-            except (TimeoutError, *CONNECTION_ERRORS) as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("database connection lost", extra={"error": type(error).__name__})
                 await self._drop_connection()
             except _TRY_AGAIN:

@@ -1,7 +1,9 @@
 """One attempt to commit many works in one transaction.
 
-Order, always the same: known idempotency keys, budget rows, statements grouped by query in file order, budget sums,
-idempotency keys, audit heads, one notification. Anything refused before the first statement simply drops out; anything
+Order, always the same: known idempotency keys, budget rows, statements grouped by query in file order,
+budget sums,
+idempotency keys, audit heads, one notification. Anything refused before the first statement simply drops
+out; anything
 refused later rolls the transaction back, and the attempt is repeated without it.
 """
 
@@ -31,7 +33,7 @@ class Report:
         return [i for i in range(count) if i not in self.outcomes and i not in self.refusals]
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - a refusal, named as its reason
     """Some works must leave before the rest can commit."""
 
     def __init__(self, refusals: Mapping[int, CadreError]) -> None:
@@ -39,7 +41,7 @@ class Refused(Exception):
         self.refusals = refusals
 
 
-class AlreadyCommitted(Exception):
+class AlreadyCommitted(Exception):  # noqa: N818 - a refusal, named as its reason
     """An earlier attempt of this flush did commit, although its answer was lost."""
 
 
@@ -56,7 +58,8 @@ class Flush:
         self._order = {name: position for position, name in enumerate(self._queries)}
 
     async def run(self, connection: Any) -> Report:
-        """Commit what can be committed; may be called again after a lost connection. Raises the driver's errors."""
+        """Commit what can be committed; may be called again after a lost connection. Raises the driver's
+        errors."""
         refusals: dict[int, CadreError] = {}
         while True:
             self.report = Report(refusals=dict(refusals))

@@ -41,7 +41,7 @@ class Listener:
             try:
                 await self._listen()
                 pause = 0.1
-            except (TimeoutError, *CONNECTION_ERRORS) as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("listener disconnected", extra={"error": type(error).__name__})
             self.listening.clear()
             await asyncio.sleep(pause)

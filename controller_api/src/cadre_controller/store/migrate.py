@@ -1,4 +1,5 @@
-"""Forward-only migrations, one process at a time; a schema newer than this program is refused, never guessed at."""
+"""Forward-only migrations, one process at a time; a schema newer than this program is refused, never guessed
+at."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Connections that carry the second wall: each one works as the row-level-security role and for named tenants only."""
+"""Connections that carry the second wall: each one works as the row-level-security role and for named
+tenants only."""
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -12,7 +13,8 @@ from cadre_controller.store.loader import load_queries
 
 Row = Mapping[str, Any]
 APP_ROLE = "cadre_app"
-CONNECTION_ERRORS: tuple[type[Exception], ...] = (
+CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
+    TimeoutError,
     OSError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
@@ -36,7 +38,8 @@ async def prepare_connection(connection: Any) -> None:
 
 
 async def _keep_settings(connection: Any) -> None:
-    """No RESET ALL between uses: it would cost a round trip and forget the tenant setting, which every use sets."""
+    """No RESET ALL between uses: it would cost a round trip and forget the tenant setting, which every use
+    sets."""
 
 
 class Database:
@@ -53,7 +56,7 @@ class Database:
             async with self._pool.acquire(timeout=10) as connection:
                 await connection.execute(SCOPE_SQL, ",".join(sorted(set(tenants))))
                 yield connection
-        except (TimeoutError, *CONNECTION_ERRORS) as error:
+        except CONNECTION_ERRORS as error:
             raise Unavailable(f"the database does not answer ({type(error).__name__})") from error
 
     async def fetch(self, tenants: str | Sequence[str], name: str, *arguments: object) -> list[Row]:

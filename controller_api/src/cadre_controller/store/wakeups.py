@@ -1,4 +1,5 @@
-"""Who waits for what in this process: long polls sleep here until a commit, a notification or the safety poll wakes them."""
+"""Who waits for what in this process: long polls sleep here until a commit, a notification or the safety
+poll wakes them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,4 +1,5 @@
-"""A unit of change: everything that must be true together or not at all, described as data so that many can share a commit."""
+"""A unit of change: everything that must be true together or not at all, described as data so that many can
+share a commit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,7 +104,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A committed work: per statement the row its query answered with, or the recorded response of an earlier commit."""
+    """A committed work: per statement the row its query answered with, or the recorded response of an
+    earlier commit."""
 
     rows: tuple[Mapping[str, object] | None, ...] = ()
     replayed: Mapping[str, object] | None = None
@@ -113,7 +115,9 @@ class RowMissing(Conflict):
     """A statement found its row gone or changed; nothing of the work was done."""
 
     def __init__(self, query: str) -> None:
-        super().__init__("StateChanged", "the state changed meanwhile; nothing was done", "read again and retry")
+        super().__init__(
+            "StateChanged", "the state changed meanwhile; nothing was done", "read again and retry"
+        )
         self.query = query
 
 

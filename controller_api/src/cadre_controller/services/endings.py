@@ -1,0 +1,127 @@
+"""How an attempt ends: with a result, another try after a pause, or for good."""
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from cadre_api.protocol.guard import Completion
+from cadre_api.protocol.tasks import TaskState
+from cadre_controller.ports import Actor
+from cadre_controller.services.kernel import Facts, Kernel, queue_channel, system_actor, task_channels
+from cadre_controller.store.pool import Row
+from cadre_controller.store.work import RowMissing, Statement, Work
+
+BASE_SECONDS: Mapping[str, float] = {
+    "LeaseExpired": 0.0,
+    "TakenOver": 0.0,
+    "AgentCrashed": 0.5,
+    "ModelUnavailable": 5.0,
+    "ModelStreamCut": 1.0,
+    "ModelGarbage": 2.0,
+    "TurnTimeout": 5.0,
+    "Draining": 0.0,
+}
+"""First pause before another attempt; it doubles with each one."""
+DEFAULT_BASE_SECONDS = 2.0
+MAX_PAUSE_SECONDS = 120.0
+
+
+def pause_before(reason: str, attempt: int, jitter: float) -> timedelta:
+    """Exponential backoff with jitter in [0, 1): between half and the whole of base * 2^(attempt - 1)."""
+    base = BASE_SECONDS.get(reason, DEFAULT_BASE_SECONDS)
+    whole = min(base * 2.0 ** max(attempt - 1, 0), MAX_PAUSE_SECONDS)
+    return timedelta(seconds=whole * (0.5 + jitter / 2))
+
+
+class Endings:
+    """Ends attempts; each ending is one commit of task, story and audit."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def succeed(self, row: Row, actor: Actor, body: Completion) -> None:
+        """The attempt answered."""
+        await self._finish(row, actor, TaskState.SUCCEEDED, result=body.result, reason=body.reason)
+
+    async def fail(self, row: Row, actor: Actor, body: Completion) -> None:
+        """The attempt failed: another one while there are any, else Dead; not retryable: Failed."""
+        reason = body.reason or "Failed"
+        if not body.retryable:
+            await self._finish(row, actor, TaskState.FAILED, reason=reason, message=body.message)
+        else:
+            await self._again(row, actor, reason, body.message)
+
+    async def take_back(self, row: Row, reason: str, *, lapsed_at: datetime | None = None) -> None:
+        """The holder is gone: the task queues again (or is Dead); with `lapsed_at` only if the lease still
+        is."""
+        actor = system_actor(row["tenant"], "leases")
+        guard: tuple[Statement, ...] = ()
+        if lapsed_at is not None:
+            key = (row["tenant"], row["id"], row["fence"], lapsed_at)
+            guard = (Statement("task_lease_lapsed", key),)
+        await self._again(row, actor, reason, "", guard)
+
+    async def overdue(self, row: Row) -> None:
+        """The deadline has passed."""
+        actor = system_actor(row["tenant"], "deadlines")
+        await self._finish(row, actor, TaskState.FAILED, reason="DeadlineExceeded")
+
+    async def _again(
+        self, row: Row, actor: Actor, reason: str, message: str, guard: tuple[Statement, ...] = ()
+    ) -> None:
+        if row["attempt"] >= row["max_attempts"]:
+            await self._finish(row, actor, TaskState.DEAD, reason=reason, message=message, guard=guard)
+            return
+        now = self._kernel.clock.now()
+        pause = pause_before(reason, row["attempt"], random.random())  # noqa: S311 - jitter, not a secret
+        requeue = Statement(
+            "task_requeue",
+            (row["tenant"], row["id"], row["fence"], reason, message, now + pause, now),
+        )
+        data = {"reason": reason, "attempt": row["attempt"], "pauseSeconds": round(pause.total_seconds(), 3)}
+        await self._commit(row, actor, (*guard, requeue), ("Requeued", reason, data), "task.requeue")
+
+    async def _finish(
+        self,
+        row: Row,
+        actor: Actor,
+        state: TaskState,
+        *,
+        result: str = "",
+        reason: str = "",
+        message: str = "",
+        guard: tuple[Statement, ...] = (),
+    ) -> None:
+        now = self._kernel.clock.now()
+        finish = Statement(
+            "task_finish",
+            (row["tenant"], row["id"], row["fence"], state.value, result, reason, message, now),
+        )
+        data: dict[str, object] = {"reason": reason, "attempt": row["attempt"]}
+        line = (state.value, message or reason, data)
+        await self._commit(row, actor, (*guard, finish), line, f"task.{state.value.lower()}")
+
+    async def _commit(
+        self,
+        row: Row,
+        actor: Actor,
+        statements: tuple[Statement, ...],
+        line: tuple[str, str, dict[str, object]],
+        action: str,
+    ) -> None:
+        """Commit an ending; when the task has changed meanwhile, nothing happens."""
+        kernel, tenant, task_id = self._kernel, row["tenant"], row["id"]
+        kind, summary, data = line
+        facts = Facts(data | {"pauseSeconds": str(data.get("pauseSeconds", 0))}, trace_id=row["trace_id"])
+        others = (queue_channel(tenant, row["agent"]), f"task:{tenant}:{row['parent_task_id']}")
+        work = Work(
+            tenant,
+            (*statements, kernel.event(tenant, task_id, kind, summary, data)),
+            frozenset({f"task:{task_id}"}),
+            audit=(kernel.audit(actor, action, f"task:{task_id}", kind, facts),),
+            notify=task_channels(tenant, task_id, others),
+        )
+        try:
+            await kernel.submit(work)
+        except RowMissing:
+            return

@@ -1,0 +1,281 @@
+"""How a task comes in: known key? who? may he? masked; then one commit of session, task, story, audit and
+key."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cadre_api.protocol.guard import GuardRules
+from cadre_api.protocol.tasks import RouteResult, TaskCreate, TaskView
+from cadre_controller.errors import BudgetExceeded, IdempotencyKeyReused, InvalidInput, NotFound
+from cadre_controller.ports import Actor, Masker
+from cadre_controller.services.budgets import BudgetService
+from cadre_controller.services.chart import ChartService
+from cadre_controller.services.dispatch import Dispatcher
+from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel, task_channels
+from cadre_controller.services.models import BudgetVerdict, Created, ParentTask
+from cadre_controller.services.sessions import SessionService
+from cadre_controller.services.task_rows import fresh_view
+from cadre_controller.store.work import Idempotency, Statement, Work
+from cadre_core.canonical import digest
+from cadre_core.model import EffectiveAgent, Recipe
+
+MAX_DEPTH = 8
+_PLACEHOLDER = re.compile(r"\{\{\s*params\.(\w+)\s*\}\}|\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Masked:
+    prompt: str
+    context: dict[str, str]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A task on its way in."""
+
+    actor: Actor
+    body: TaskCreate
+    parent: ParentTask | None
+    route: RouteResult
+    session_id: str
+    new_session: bool
+    traceparent: str
+    now: datetime
+
+    @property
+    def trace_id(self) -> str:
+        """The trace the task belongs to: the parent's, the caller's, or one of its own."""
+        if self.parent is not None and self.parent.trace_id:
+            return self.parent.trace_id
+        return _trace_of(self.traceparent) or self.actor.trace_id
+
+
+class Intake:
+    """Creates tasks."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        chart: ChartService,
+        dispatcher: Dispatcher,
+        sessions: SessionService,
+        budgets: BudgetService,
+        masker: Masker,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self._kernel = kernel
+        self._chart = chart
+        self._sessions = sessions
+        self._budgets = budgets
+        self._masker = masker
+
+    async def create(
+        self, actor: Actor, body: TaskCreate, key: str, parent: ParentTask | None, traceparent: str
+    ) -> Created:
+        """See TaskService.create."""
+        request_hash = digest({"actor": actor.id, "body": body.model_dump(mode="json", by_alias=True)})
+        known = await self._known(actor, key, request_hash)
+        if known is not None:
+            return known
+        request = await self._prepare(actor, body, parent, traceparent)
+        agent = self._chart.agent(actor.tenant, request.route.agent)
+        masked = await self._mask(request, agent)
+        view = self._view(request, masked)
+        if body.dry_run:
+            return Created(view, replayed=False)
+        work = self._work(request, view, masked, key, request_hash)
+        outcome = await self._kernel.submit(work)
+        if outcome.replayed is not None:
+            return Created(TaskView.model_validate(outcome.replayed), replayed=True)
+        return Created(view, replayed=False)
+
+    async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
+        if not key:
+            return None
+        row = await self._kernel.db.fetch_one(
+            actor.tenant, "idempotency_get", actor.tenant, _scope(actor), key
+        )
+        if row is None:
+            return None
+        if row["request_hash"] != request_hash:
+            raise IdempotencyKeyReused(key)
+        return Created(TaskView.model_validate(row["response"]), replayed=True)
+
+    async def _prepare(
+        self, actor: Actor, body: TaskCreate, parent: ParentTask | None, traceparent: str
+    ) -> _Request:
+        if parent is not None and parent.depth >= MAX_DEPTH:
+            raise InvalidInput(
+                "TooDeep", f"tasks may call for tasks {MAX_DEPTH} deep", "answer with what you have"
+            )
+        route = await self.dispatcher.require(actor, body)
+        if await self._budgets.verdict(actor.tenant, route.agent) is BudgetVerdict.STOP:
+            node = self._chart.agent(actor.tenant, route.agent).node
+            raise BudgetExceeded(node, BudgetVerdict.STOP.value)
+        session_id, fresh = body.session_id, False
+        if session_id:
+            await self._joined(actor, session_id)
+        else:
+            session_id, fresh = self._kernel.ids.new("ses"), True
+        now = self._kernel.clock.now()
+        return _Request(actor, body, parent, route, session_id, fresh, traceparent, now)
+
+    async def _joined(self, actor: Actor, session_id: str) -> None:
+        session = await self._sessions.get(actor.tenant, session_id)
+        if actor.id not in session.participants and not actor.is_admin:
+            raise NotFound(
+                "UnknownSession", f"there is no session {session_id} of yours", "leave sessionId out"
+            )
+
+    async def _mask(self, request: _Request, agent: EffectiveAgent) -> _Masked:
+        """Mask prompt and context for the agent's session; a calling agent's own tokens are passed on within
+        clearance."""
+        actor, tenant = request.actor, request.actor.tenant
+        text = _filled(agent, request.body)
+        if request.parent is not None:
+            texts = (text, *request.body.context.values())
+            await self._sessions.regrant(
+                tenant,
+                request.parent.session_id,
+                request.session_id,
+                texts,
+                agent.guard.clearance,
+                actor=actor,
+            )
+        rules: GuardRules = self._chart.guard_rules(tenant, agent.key)
+        prompt = await self._masker.mask(tenant, request.session_id, text, rules)
+        context = await self._masker.mask_json(tenant, request.session_id, dict(request.body.context), rules)
+        counts = dict(prompt.counts)
+        for kind, count in context.counts.items():
+            counts[kind] = counts.get(kind, 0) + count
+        values = context.value if isinstance(context.value, dict) else {}
+        return _Masked(prompt.text, {str(k): str(v) for k, v in values.items()}, counts)
+
+    def _view(self, request: _Request, masked: _Masked) -> TaskView:
+        parent, task_id = request.parent, self._kernel.ids.new("task")
+        return fresh_view(
+            task_id=task_id,
+            tenant=request.actor.tenant,
+            agent=request.route.agent,
+            requester=parent.requester if parent is not None else request.actor.id,
+            session_id=request.session_id,
+            parent_task_id=parent.task_id if parent is not None else "",
+            prompt=masked.prompt,
+            priority=request.body.priority,
+            now=request.now,
+            deadline=request.now + timedelta(seconds=request.body.deadline_seconds),
+            trace_id=request.trace_id or hashlib.sha256(task_id.encode()).hexdigest()[:32],
+            route=request.route,
+        )
+
+    def _work(self, request: _Request, view: TaskView, masked: _Masked, key: str, request_hash: str) -> Work:
+        actor, tenant, kernel = request.actor, view.tenant, self._kernel
+        response = view.model_dump(mode="json", by_alias=True)
+        statements = (
+            *self._session_statements(request, view),
+            Statement("task_insert", self._row(request, view, masked)),
+            kernel.event(tenant, view.id, "Created", "", {"by": actor.id, "session": view.session_id}),
+            kernel.event(tenant, view.id, "Masked", "prompt", {"redactions": masked.counts}),
+            kernel.event(tenant, view.id, "Routed", view.agent, _explained(request.route)),
+        )
+        about = {"agent": view.agent, "session": view.session_id, "parent": view.parent_task_id}
+        target = f"task:{view.id}"
+        traced = view.trace_id
+        entries = (
+            kernel.audit(actor, "task.create", target, "ok", Facts(about, masked.counts, trace_id=traced)),
+            kernel.audit(
+                actor, "task.route", target, "ok", Facts(_explained(request.route), trace_id=traced)
+            ),
+        )
+        idempotency = Idempotency(tenant, _scope(actor), key, request_hash, response) if key else None
+        channels = (queue_channel(tenant, view.agent), f"task:{tenant}:{view.parent_task_id}")
+        return Work(
+            tenant,
+            statements,
+            frozenset({f"task:{view.id}"}),
+            audit=entries,
+            idempotency=idempotency,
+            notify=task_channels(tenant, view.id, channels),
+        )
+
+    def _session_statements(self, request: _Request, view: TaskView) -> tuple[Statement, ...]:
+        tenant, now = view.tenant, request.now
+        joins = tuple(
+            Statement("participant_put", (tenant, view.session_id, participant, now))
+            for participant in (request.actor.id, f"agent:{view.agent}")
+        )
+        if not request.new_session:
+            return joins
+        above = request.parent.session_id if request.parent is not None else ""
+        return (Statement("session_insert", (tenant, view.session_id, request.actor.id, above, now)), *joins)
+
+    def _row(self, request: _Request, view: TaskView, masked: _Masked) -> tuple[object, ...]:
+        parent, body = request.parent, request.body
+        root = parent.root_task_id if parent is not None else view.id
+        traceparent = request.traceparent or (parent.traceparent if parent is not None else "")
+        return (
+            view.tenant, view.id, view.agent, view.requester, view.session_id, view.parent_task_id, root,
+            parent.depth + 1 if parent is not None else 0, masked.prompt, dump(masked.context),
+            body.max_attempts,
+            body.priority, request.now, view.deadline_at, view.trace_id, traceparent,
+            dump(request.route.model_dump(mode="json", by_alias=True)),
+        )  # fmt: skip
+
+
+def _scope(actor: Actor) -> str:
+    """Keys of two callers never meet."""
+    return f"tasks.create:{actor.id}"
+
+
+def _filled(agent: EffectiveAgent, body: TaskCreate) -> str:
+    """The prompt, preceded by the recipe with its parameters when one is named. Raises InvalidInput."""
+    if not body.recipe:
+        return body.prompt
+    recipe: Recipe = agent.recipes[body.recipe]
+    missing = [
+        name
+        for name, spec in recipe.parameters.items()
+        if spec.get("required") and name not in body.parameters
+    ]
+    unknown = sorted(body.parameters.keys() - recipe.parameters.keys())
+    if missing or unknown:
+        raise InvalidInput(
+            "BadParameters",
+            f"recipe {recipe.name}: missing {missing}, unknown {unknown}",
+            f"give exactly: {', '.join(sorted(recipe.parameters)) or 'none'}",
+        )
+    values = {
+        name: str(spec.get("default", "")) for name, spec in recipe.parameters.items()
+    } | body.parameters
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1) or match.group(2)
+        return values.get(name, match.group())
+
+    return f"{_PLACEHOLDER.sub(fill, recipe.prompt)}\n\n{body.prompt}"
+
+
+def _explained(route: RouteResult) -> dict[str, object]:
+    """The routing decision for story and audit: who, why, and what spoke against the others."""
+    return {
+        "agent": route.agent,
+        "reason": route.reason,
+        "candidates": [
+            {
+                "agent": candidate.agent,
+                "eligible": candidate.eligible,
+                "score": str(candidate.score),
+                "terms": {t.name: t.note or str(t.score) for t in candidate.terms if not t.ok or t.score},
+            }
+            for candidate in route.candidates[:10]
+        ],
+    }
+
+
+def _trace_of(traceparent: str) -> str:
+    """Trace id of a W3C traceparent, or nothing."""
+    parts = traceparent.split("-")
+    return parts[1] if len(parts) == 4 and re.fullmatch(r"[0-9a-f]{32}", parts[1]) else ""

@@ -1,0 +1,108 @@
+"""Tasks and their stories: from rows to the wire's models, masked as stored."""
+
+from datetime import datetime
+
+from cadre_api.protocol.tasks import RouteResult, TaskEvent, TaskState, TaskView, Usage
+from cadre_controller.services.models import HeldTask
+from cadre_controller.store.pool import Row
+
+FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DEAD})
+
+
+def task_view(row: Row) -> TaskView:
+    """A task for the wire."""
+    usage = Usage(
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        model_calls=row["model_calls"],
+        cost=format(row["cost"], "f"),
+        currency=row["currency"],
+    )
+    return TaskView(
+        id=row["id"],
+        tenant=row["tenant"],
+        state=TaskState(row["state"]),
+        agent=row["agent"],
+        requester=row["requester"],
+        session_id=row["session_id"],
+        parent_task_id=row["parent_task_id"],
+        prompt=row["prompt"],
+        result=row["result"],
+        reason=row["reason"],
+        message=row["message"],
+        attempt=row["attempt"],
+        priority=row["priority"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        deadline_at=row["deadline_at"],
+        trace_id=row["trace_id"],
+        usage=usage,
+        route=RouteResult.model_validate(row["route"]) if row["route"] is not None else None,
+        pending_approval=row["pending_approval"],
+    )
+
+
+def fresh_view(
+    *,
+    task_id: str,
+    tenant: str,
+    agent: str,
+    requester: str,
+    session_id: str,
+    parent_task_id: str,
+    prompt: str,
+    priority: int,
+    now: datetime,
+    deadline: datetime,
+    trace_id: str,
+    route: RouteResult,
+) -> TaskView:
+    """The view of a task that is about to be committed."""
+    return TaskView(
+        id=task_id,
+        tenant=tenant,
+        state=TaskState.QUEUED,
+        agent=agent,
+        requester=requester,
+        session_id=session_id,
+        parent_task_id=parent_task_id,
+        prompt=prompt,
+        priority=priority,
+        created_at=now,
+        updated_at=now,
+        deadline_at=deadline,
+        trace_id=trace_id,
+        route=route,
+    )
+
+
+def event_view(row: Row) -> TaskEvent:
+    """A line of the story."""
+    return TaskEvent(
+        seq=row["seq"],
+        at=row["at"],
+        task_id=row["task_id"],
+        kind=row["kind"],
+        summary=row["summary"],
+        data=row["data"],
+        duration_ms=row["duration_ms"],
+    )
+
+
+def held_task(row: Row) -> HeldTask:
+    """A leased task for the gateways."""
+    return HeldTask(
+        id=row["id"],
+        tenant=row["tenant"],
+        session_id=row["session_id"],
+        agent=row["agent"],
+        requester=row["requester"],
+        attempt=row["attempt"],
+        fence=row["fence"],
+        traceparent=row["traceparent"],
+        trace_id=row["trace_id"],
+        depth=row["depth"],
+        parent_task_id=row["parent_task_id"],
+        pending_approval=row["pending_approval"],
+        root_task_id=row["root_task_id"],
+    )
