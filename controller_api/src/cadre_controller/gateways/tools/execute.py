@@ -66,20 +66,26 @@ class Executor:
     async def _execute(
         self, call: DecidedCall, tool: EffectiveTool, spec: ToolServerSpec, rules: GuardRules, intent: Intent
     ) -> Executed:
+        intents = self._services.intents
         try:
             raw = await self._attempts(call, tool, spec, intent)
+            result = await masked(self._services.masker, call.held, bounded(raw), rules)
+            await intents.record(intent, result)
         except McpError as error:
             if error.sent and not repeatable(tool):
                 return await self._unknown(call, intent)
-            await self._services.intents.abandon(intent)
-            raise UpstreamFailed(
-                error.reason, error.message, "look at the tool server, then ask again"
-            ) from error
+            if error.sent:
+                intents.leave(intent)
+            else:
+                await intents.abandon(intent)
+            fix = "look at the tool server, then ask again"
+            raise UpstreamFailed(error.reason, error.message, fix) from error
         except Denied:
-            await self._services.intents.abandon(intent)
+            await intents.abandon(intent)
             raise
-        result = await masked(self._services.masker, call.held, bounded(raw), rules)
-        await self._services.intents.record(intent, result)
+        except BaseException:
+            intents.leave(intent)
+            raise
         return Executed(result)
 
     async def _attempts(

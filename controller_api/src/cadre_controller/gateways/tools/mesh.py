@@ -86,13 +86,17 @@ class MeshTools:
         intent = await self._services.intents.begin(
             held, call.target, call.arguments_hash, call.request.tool_call_id
         )
-        created = await self._services.tasks.create(
-            identity.actor,
-            body,
-            idempotency_key=f"mesh:{intent.idempotency_key}",
-            parent=held.as_parent(),
-            traceparent=held.traceparent,
-        )
+        try:
+            created = await self._services.tasks.create(
+                identity.actor,
+                body,
+                idempotency_key=f"mesh:{intent.idempotency_key}",
+                parent=held.as_parent(),
+                traceparent=held.traceparent,
+            )
+        except BaseException:
+            self._services.intents.leave(intent)
+            raise
         if intent.kind in (IntentKind.NEW, IntentKind.CUT):
             done = ToolResult((text_block(json.dumps({"taskId": created.view.id})),))
             await self._services.intents.record(intent, done)

@@ -1,0 +1,128 @@
+"""Tokens and grants: each worth something at one port, for one bearer, for a while."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cadre_controller.auth.grants import DesktopGrants
+from cadre_controller.auth.identity import PersonIdentity
+from cadre_controller.auth.tokens import Tokens
+from cadre_controller.ids import SortableIds
+from cadre_controller.ports import AgentIdentity
+from cadre_controller.refusals import GrantDisabled, Unauthorized
+
+GUARD = AgentIdentity("acme", "acme/finance-1", "i-1")
+PERSON = PersonIdentity("acme", "acme/h-keller")
+
+
+@dataclass
+class Clock:
+    """Time that the test turns."""
+
+    time: datetime = datetime(2026, 5, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tokens(clock: Clock) -> Tokens:
+    return Tokens(Ed25519PrivateKey.generate(), clock, SortableIds())
+
+
+def test_a_token_gives_back_who_it_was_issued_to(tokens: Tokens) -> None:
+    assert tokens.guard(tokens.for_guard(GUARD).token) == GUARD
+    assert tokens.person(tokens.for_person(PERSON).token) == PERSON
+    assert tokens.person(tokens.for_person(PersonIdentity("acme", "")).token).is_admin
+
+
+def test_a_token_of_one_port_is_worthless_at_the_other(tokens: Tokens) -> None:
+    with pytest.raises(Unauthorized):
+        tokens.person(tokens.for_guard(GUARD).token)
+    with pytest.raises(Unauthorized):
+        tokens.guard(tokens.for_person(PERSON).token)
+
+
+def test_a_guards_token_ends_within_thirty_minutes(tokens: Tokens, clock: Clock) -> None:
+    issued = tokens.for_guard(GUARD)
+    assert issued.expires_at - clock.time <= timedelta(minutes=30)
+    clock.time += timedelta(minutes=30)
+    with pytest.raises(Unauthorized) as refused:
+        tokens.guard(issued.token)
+    assert refused.value.reason == "TokenExpired"
+
+
+def test_foreign_unsigned_and_broken_tokens_are_refused(tokens: Tokens, clock: Clock) -> None:
+    foreign = Tokens(Ed25519PrivateKey.generate(), clock, SortableIds()).for_guard(GUARD).token
+    claims = jwt.decode(tokens.for_guard(GUARD).token, options={"verify_signature": False})
+    unsigned = jwt.encode(claims, "", algorithm="none")
+    symmetric = jwt.encode(claims, "x" * 40, algorithm="HS256")
+    for token in (foreign, unsigned, symmetric, "", "a.b.c", "x" * 5000):
+        with pytest.raises(Unauthorized):
+            tokens.guard(token)
+
+
+def test_a_guards_token_without_instance_is_refused(tokens: Tokens) -> None:
+    with pytest.raises(Unauthorized):
+        tokens.guard(tokens.for_guard(AgentIdentity("acme", "acme/finance-1", "")).token)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "bootstrap").mkdir()
+    (tmp_path / "bootstrap" / "acme.finance-1").write_text("agent secret\n")
+    (tmp_path / "desktop.token").write_text("desk secret")
+    return tmp_path
+
+
+def grants(home: Path, enabled: bool = True) -> DesktopGrants:
+    return DesktopGrants(enabled, home / "desktop.token", home / "bootstrap")
+
+
+def test_the_right_secrets_open(home: Path) -> None:
+    grants(home).check_person("desk secret")
+    grants(home).check_guard("acme/finance-1", "agent secret")
+
+
+@pytest.mark.parametrize(
+    ("agent", "secret"),
+    [
+        ("acme/finance-1", "desk secret"),
+        ("acme/finance-1", ""),
+        ("acme/other", "agent secret"),
+        ("acme/other", ""),
+        ("../desktop/token", "desk secret"),
+        ("acme", "agent secret"),
+        ("acme/finance-1", "\ud800"),
+    ],
+)
+def test_wrong_secrets_and_foreign_agents_do_not(home: Path, agent: str, secret: str) -> None:
+    with pytest.raises(Unauthorized) as refused:
+        grants(home).check_guard(agent, secret)
+    assert refused.value.reason == "BootstrapRefused" and refused.value.fix
+
+
+def test_an_empty_secret_file_opens_nothing(home: Path) -> None:
+    (home / "desktop.token").write_text("")
+    with pytest.raises(Unauthorized):
+        grants(home).check_person("")
+
+
+def test_off_the_desktop_both_grants_are_disabled(home: Path) -> None:
+    for closed in (grants(home, enabled=False), DesktopGrants(True, None, None)):
+        with pytest.raises(GrantDisabled):
+            closed.check_person("desk secret")
+        with pytest.raises(GrantDisabled):
+            closed.check_guard("acme/finance-1", "agent secret")
