@@ -124,8 +124,11 @@ class ModelCall:
         return True
 
     async def _put(self, restorer: ChatStreamRestorer, data: bytes) -> None:
+        # the agent acts as soon as it has read the finish reason, usage and [DONE] or not:
+        # what its turn must remember has to be there first
+        if restorer.record.finish_reason:
+            self._turn.record.tools.update(tool_requests(restorer.record))
         if _END in data:
-            # the agent acts as soon as it has read this: its turn's record must be there first
             self._settle(restorer.record)
         if data:
             await self._pieces.put(data)
