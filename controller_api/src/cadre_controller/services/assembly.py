@@ -118,7 +118,7 @@ async def open_services(
 def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMasker]:
     """Wire the services together."""
     chart = ChartService(kernel)
-    pseudonyms = PseudonymService(kernel)
+    pseudonyms = PseudonymService(kernel, chart)
     masker = DetectMasker(pseudonyms)
     budgets = BudgetService(kernel, chart)
     sessions = SessionService(kernel, chart, pseudonyms, masker)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cadre_api.data_classes import DataClass, class_of
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.guard import GuardRules, GuardTerm
 from cadre_api.v1alpha1 import KINDS
@@ -92,6 +93,12 @@ class ChartService:
                 rules = GuardRules(terms=_names(snapshot))
             entry.rules[agent] = rules
         return entry.rules[agent]
+
+    def data_class(self, tenant: str, entity_type: str) -> str:
+        """Class of an entity type, the tenant's own recognizers included; the most sensitive where they differ."""
+        agents = self._entry(tenant).live.snapshot.agents.values()
+        own = {a.guard.entity_classes[entity_type] for a in agents if entity_type in a.guard.entity_classes}
+        return max(own, key=_CLASSES.index) if own else class_of(entity_type).value
 
     def bundle_version(self, tenant: str, agent: str) -> tuple[int, str]:
         """(generation, digest) of the agent's bundle. Raises NotFound."""
@@ -223,6 +230,9 @@ class ChartService:
         if found is None:
             raise NotFound("ChartMissing", f"no chart is applied for tenant {tenant!r}", "run `cadre apply`")
         return found
+
+
+_CLASSES = [data_class.value for data_class in DataClass]
 
 
 def _compile(resources: Resources) -> tuple[Snapshot | None, tuple[Problem, ...]]:

@@ -22,7 +22,7 @@ from cadre_core.canonical import digest
 from cadre_core.model import EffectiveAgent, Recipe
 
 MAX_DEPTH = 8
-_PLACEHOLDER = re.compile(r"\{\{\s*params\.(\w+)\s*\}\}|\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,7 @@ def _filled(agent: EffectiveAgent, body: TaskCreate) -> str:
     } | body.parameters
 
     def fill(match: re.Match[str]) -> str:
-        name = match.group(1) or match.group(2)
-        return values.get(name, match.group())
+        return values.get(match.group(1), match.group())
 
     return f"{_PLACEHOLDER.sub(fill, recipe.prompt)}\n\n{body.prompt}"
 

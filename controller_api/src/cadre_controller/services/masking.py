@@ -6,6 +6,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from cadre_api.protocol.guard import GuardRules, IssueItem
@@ -67,10 +68,13 @@ class DetectMasker:
         return MaskedJson(masked, counts)
 
     async def leftovers(self, text: str, rules: GuardRules) -> Sequence[str]:
-        """Entity types that a mask would still replace in text whose tokens are fine. Raises
-        MaskingFailed."""
+        """Entity types that a mask would still replace in text whose tokens are fine. Raises MaskingFailed.
+
+        Patterns, checksums, secrets and chart names only: a name that a language model of ours guesses from
+        the words around a token would refuse calls that are masked well.
+        """
         tokens = frozenset(s for match in find_tokens(text) for s in suffixes(match.text))
-        made = await self._plan(text, rules, tokens)
+        made = await self._plan(text, rules, tokens, replace(detect_config(rules), ner=False))
         return sorted({entity_type for entity_type, _ in made.entities})
 
     async def _mask(
@@ -84,8 +88,10 @@ class DetectMasker:
         masked = await self._in_thread(lambda: apply(made, dict(zip(entities, tokens, strict=True))))
         return masked, dict(made.counts)
 
-    async def _plan(self, value: Json, rules: GuardRules, known: frozenset[str]) -> MaskPlan:
-        detector = self._detector(detect_config(rules))
+    async def _plan(
+        self, value: Json, rules: GuardRules, known: frozenset[str], config: DetectConfig | None = None
+    ) -> MaskPlan:
+        detector = self._detector(config or detect_config(rules))
         policy = mask_policy(rules)
         return await self._in_thread(lambda: plan(value, detector, policy, known_tokens=known))
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from cadre_api.data_classes import class_of
 from cadre_api.protocol.guard import IssueItem
 from cadre_controller.ports import Actor
+from cadre_controller.services.chart import ChartService
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.rates import RateLimiter
 from cadre_controller.store.pool import Row
@@ -22,8 +22,9 @@ RESTORES_PER_MINUTE = 60_000
 class PseudonymService:
     """Sealed token maps per tenant."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, chart: ChartService) -> None:
         self._kernel = kernel
+        self._chart = chart
         self._rate = RateLimiter(kernel.clock, RESTORES_PER_MINUTE, "tokens")
 
     async def issue(self, actor: Actor, session_id: str, items: Sequence[IssueItem]) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ class PseudonymService:
         statements = []
         for token, item in items.items():
             sealed = keys.seal(item.value.encode(), context_of(tenant, token))
-            data_class = class_of(item.entity_type).value
+            data_class = self._chart.data_class(tenant, item.entity_type)
             row = (tenant, token, item.entity_type, data_class, sealed, keys.token_version, expires)
             statements += [
                 Statement("pseudonym_put", row),
