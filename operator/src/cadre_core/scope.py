@@ -29,3 +29,8 @@ def _means(effect: Effect, key: str, kind: str, agent: EffectiveAgent) -> bool:
             return False
         case _:
             return node_covers(key, kind, agent.path)
+
+
+def meaning(rule: Rule) -> list[object]:
+    """Return what of a rule can change a decision; where its policy is placed shows in whom it covers."""
+    return [rule.effect, rule.actions, rule.subjects, rule.resources, rule.when, rule.approval]

@@ -6,6 +6,7 @@ from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import CredentialsRef, Limits, ModelProvider, Person, ProviderModel, ToolServer
 from cadre_api.v1alpha1.toolserver import PinnedTool
 from cadre_core.arguments import schema_problems
+from cadre_core.canonical import CanonicalError, canonical_json
 from cadre_core.compile.draft import Draft
 from cadre_core.model import Absence, EffectiveTool, PersonSpec, Provider, ToolServerSpec
 
@@ -107,6 +108,16 @@ def _server(draft: Draft, key: str, server: ToolServer) -> ToolServerSpec:
     )
 
 
+def _schema(tool: PinnedTool) -> Mapping[str, object]:
+    if tool.input_schema is None:
+        return ANY_ARGUMENTS
+    try:
+        canonical_json(tool.input_schema)
+    except CanonicalError:  # noted as UnsupportedSchema; the steps that follow hash what they are given
+        return ANY_ARGUMENTS
+    return tool.input_schema
+
+
 def _tool(server: str, tool: PinnedTool, clearance: frozenset[str]) -> EffectiveTool:
     return EffectiveTool(
         name=tool.name,
@@ -115,6 +126,6 @@ def _tool(server: str, tool: PinnedTool, clearance: frozenset[str]) -> Effective
         description=tool.description or "",
         effects=tool.effects.value,
         idempotent=tool.idempotent,
-        input_schema=tool.input_schema if tool.input_schema is not None else ANY_ARGUMENTS,
+        input_schema=_schema(tool),
         clearance=clearance,
     )

@@ -17,6 +17,7 @@ from cadre_core.model import (
     Rule,
     ToolServerSpec,
 )
+from cadre_core.scope import meaning
 
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 MAX_TOOL_NAME = 60
@@ -139,7 +140,7 @@ def rights(agent: EffectiveAgent, rules: tuple[Rule, ...]) -> dict[str, object]:
         "models": {name: [[c.provider, c.model] for c in found] for name, found in agent.models.items()},
         "guard": agent.guard,
         "runtime": agent.runtime_command,
-        "rules": sorted(digest(rule) for rule in rules if rule.enforced),
+        "rules": sorted(digest([rule.id, meaning(rule)]) for rule in rules if rule.enforced),
     }  # fmt: skip
 
 

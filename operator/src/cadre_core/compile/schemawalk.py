@@ -85,13 +85,13 @@ def sample(schema: object, root: Schema, turn: int, depth: int = 0) -> object:
     options = [part for part in branches(schema, root) if types_of((part,)) or "properties" in part]
     if not options or depth > _DEPTH:
         return "text"
-    chosen = options[turn % len(options)]
+    chosen, turn = options[turn % len(options)], turn // len(options)
     for word in ("const", "enum"):
         if word in chosen:
             value = chosen[word]
             return value[turn % len(value)] if word == "enum" and isinstance(value, list | tuple) else value
     kinds = sorted(types_of((chosen,)) or {"object"})
-    return _of_type(kinds[turn % len(kinds)], chosen, root, turn, depth)
+    return _of_type(kinds[turn % len(kinds)], chosen, root, turn // len(kinds), depth)
 
 
 def _of_type(kind: str, schema: Schema, root: Schema, turn: int, depth: int) -> object:

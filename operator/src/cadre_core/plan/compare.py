@@ -17,7 +17,7 @@ from cadre_core.plan.findings import (
     verdict,
     wider,
 )
-from cadre_core.scope import rule_covers
+from cadre_core.scope import meaning, rule_covers
 
 _WORDS = (
     "title",
@@ -81,7 +81,7 @@ def _place(before: EffectiveAgent, after: EffectiveAgent) -> Iterator[Finding]:
         if name == "lifecycle":
             yield narrower(line) if now != "Running" else wider(line)
         else:
-            yield altered(line, rights=name in {"owner", "runtime_command"})
+            yield altered(line, rights=name in {"node", "owner", "runtime_command"})
 
 
 def _tools(agent: EffectiveAgent) -> dict[str, str]:
@@ -131,15 +131,8 @@ def _rules_of(
     before: dict[str, Rule], after: dict[str, Rule], effects: tuple[Effect, ...], gives: bool
 ) -> Iterable[Finding]:
     old = {
-        f"{r.effect.value} {name}": digest(_meaning(r)) for name, r in before.items() if r.effect in effects
+        f"{r.effect.value} {name}": digest(meaning(r)) for name, r in before.items() if r.effect in effects
     }
-    new = {
-        f"{r.effect.value} {name}": digest(_meaning(r)) for name, r in after.items() if r.effect in effects
-    }
+    new = {f"{r.effect.value} {name}": digest(meaning(r)) for name, r in after.items() if r.effect in effects}
     yield from members("rule", old, new, gives)
     yield from redefined("rule", old, new)
-
-
-def _meaning(rule: Rule) -> list[object]:
-    """What of a rule can change a decision; where its policy is placed shows in whom it covers."""
-    return [rule.effect, rule.actions, rule.subjects, rule.resources, rule.when, rule.approval]
