@@ -51,7 +51,7 @@ class Play:
         def look() -> TaskEvent | None:
             return next((event for event in patiently(self.events, ()) if event.kind in kinds), None)
 
-        return wait_for(look, f"event {kinds}", seconds)
+        return wait_for(look, f"event {kinds}", seconds, self.told)
 
     def approval(self, seconds: float = 60) -> ApprovalView:
         """Wait for the held call, as the approver sees it."""
@@ -61,7 +61,7 @@ class Play:
             waiting = patiently(lambda: api.approvals("Pending"), ())
             return next((approval for approval in waiting if self._mine(approval)), None)
 
-        return wait_for(look, f"approval of {self.tool}", seconds)
+        return wait_for(look, f"approval of {self.tool}", seconds, self.told)
 
     def _mine(self, approval: ApprovalView) -> bool:
         tasks = {event.task_id for event in self.events()} | {self.task.id}
@@ -80,7 +80,7 @@ class Play:
             found = patiently(lambda: api.task(self.task.id), None)
             return found if found is not None and found.state in FINAL else None
 
-        return wait_for(look, f"end of the task\n{self.told()}", seconds)
+        return wait_for(look, "end of the task", seconds, self.told)
 
     def told(self) -> str:
         """The story in lines, for messages."""

@@ -33,11 +33,13 @@ from tests.support.scripted import ACME, ACME_SCENARIO, Scripted
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-    """Ask again and again until something comes; AssertionError names what did not."""
+def wait_for(
+    look: Callable[[], T | None], what: str, seconds: float = 60, told: Callable[[], str] = str
+) -> T:
+    """Ask again and again until something comes; AssertionError names what did not, and what `told` says."""
     deadline = time.monotonic() + seconds
     while (found := look()) is None:
-        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s\n{told()}"
         time.sleep(0.05)
     return found
 
