@@ -1,28 +1,31 @@
 """Follow a task to its end: print its story as it happens, survive a controller's restart."""
 
 import time
-from datetime import datetime
 
-from cadre_api.protocol.tasks import TaskEvent, TaskView
+from cadre_api.protocol.tasks import TaskView
 from cadre_local.cli.context import Session, dump
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError, Exit
-from cadre_local.render.story import FINAL, event_line, task_summary
+from cadre_local.render.story import FINAL, Condenser, event_line, task_summary
 
 POLL = 0.3
 """Seconds between looks when the stream ended before the task did."""
 
 
-def follow(session: Session, api: CadreApi, task: TaskView, *, timeout: float | None = None) -> TaskView:
-    """Print events until the task is final; raises `TimedOut`."""
+def follow(
+    session: Session, api: CadreApi, task: TaskView, *, timeout: float | None = None, every: bool = False
+) -> TaskView:
+    """Print events until the task is final (`every`: echoes too); raises `TimedOut`."""
     deadline = None if timeout is None else time.monotonic() + timeout
     names = {task.id: task.agent.rpartition("/")[2]}
-    seen: set[tuple[str, int]] = set()
+    seen, condenser = set[tuple[str, int]](), Condenser()
     while True:
         for event in api.watch(task.id, deadline):
             if (event.task_id, event.seq) not in seen:
                 seen.add((event.task_id, event.seq))
-                _print(session, event, task.created_at, _name(api, names, event.task_id))
+                if session.is_table and (every or condenser.wants(event)):
+                    name = _name(api, names, event.task_id)
+                    session.console.print(event_line(event, task.created_at, name))
             if event.kind == "OutcomeUnknown" and event.task_id == task.id:
                 break
         current = api.task(task.id)
@@ -42,11 +45,6 @@ def finish(session: Session, task: TaskView) -> int:
     else:
         print(dump(task, session.output))
     return int(Exit.OK if task.state.value == "Succeeded" else Exit.TASK_FAILED)
-
-
-def _print(session: Session, event: TaskEvent, started: datetime, name: str) -> None:
-    if session.is_table:
-        session.console.print(event_line(event, started, name))
 
 
 def _name(api: CadreApi, names: dict[str, str], task_id: str) -> str:

@@ -111,11 +111,12 @@ def show(session: Session, task_id: str) -> None:
 @task.command(cls=Command)
 @click.argument("task_id")
 @click.option("--timeout", type=float, help="Give up after this many seconds.")
+@click.option("-v", "--verbose", is_flag=True, help="Every event, echoes too.")
 @pass_session
-def watch(session: Session, task_id: str, timeout: float | None) -> int:
+def watch(session: Session, task_id: str, timeout: float | None, verbose: bool) -> int:
     """Follow a task to its end."""
     api = session.api()
-    return finish(session, follow(session, api, api.task(task_id), timeout=timeout))
+    return finish(session, follow(session, api, api.task(task_id), timeout=timeout, every=verbose))
 
 
 @task.command(cls=Command)

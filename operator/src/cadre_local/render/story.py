@@ -39,6 +39,27 @@ FINAL = frozenset(
 """States in which nothing more happens by itself."""
 
 
+class Condenser:
+    """Leaves out what says the same twice: the guard's side of a step that the controller told already."""
+
+    ECHOES = frozenset({"acp.permission", "model.turn", "guard.restore"})
+
+    def __init__(self) -> None:
+        self._decided: dict[str, str] = {}
+
+    def wants(self, event: TaskEvent) -> bool:
+        """Whether the event adds to the story."""
+        if event.summary in self.ECHOES:
+            return False
+        if event.kind == "Decided":
+            repeated = self._decided.get(event.task_id) == event.summary
+            self._decided[event.task_id] = event.summary
+            return not repeated
+        if event.kind in {"ToolReturned", "ModelCalled"}:
+            self._decided.pop(event.task_id, None)
+        return True
+
+
 def event_line(event: TaskEvent, started: datetime, task_name: str = "") -> Text:
     """`+1.2s  ⚙ ToolCalled  summary  (details)`; tokens are marked, so that masking can be seen."""
     mark, style = MARKS.get(event.kind, ("·", ""))
