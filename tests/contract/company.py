@@ -104,6 +104,16 @@ spec:
         properties: {amount: {type: number, minimum: 0}}
         required: [amount]
         additionalProperties: false
+---
+apiVersion: cadre.dev/v1alpha1
+kind: Policy
+metadata: {name: privacy, namespace: orbit}
+spec:
+  targets: [{nodeRef: {name: orbit}, scope: Subtree}]
+  guard:
+    mode: Mask
+    classes: [{name: CREDENTIALS, action: Mask}]
+    entities: [{type: PRIVATE_KEY, action: Block}]
 """
 
 PEOPLE = (

@@ -70,7 +70,9 @@ async def chain_holds(kernel: Kernel, events: int) -> None:
 async def test_a_bad_work_fails_alone(kernel: Kernel) -> None:
     await kernel.submit(session("taken"))
     bad_row = Work(T, (Statement("session_insert", (T, "bad\x00text", "x", "", NOW)),))
-    impossible = Work(T, (Statement("task_cancel", (T, "no-such-task", "", NOW)),), audit=(kernel.audit(ACTOR, "x", "y"),))
+    impossible = Work(
+        T, (Statement("task_cancel", (T, "no-such-task", "", NOW)),), audit=(kernel.audit(ACTOR, "x", "y"),)
+    )
     good = [session(f"good-{n}", audit=(kernel.audit(ACTOR, "good", str(n)),)) for n in range(40)]
     works = [*good[:20], bad_row, session("taken"), impossible, *good[20:]]
     results = await asyncio.gather(*map(kernel.submit, works), return_exceptions=True)
@@ -89,20 +91,26 @@ async def test_a_work_is_all_or_nothing(kernel: Kernel) -> None:
 
 
 async def test_of_equal_inserts_in_one_flush_one_wins(kernel: Kernel) -> None:
-    results = await asyncio.gather(*(kernel.submit(session("same")) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(kernel.submit(session("same")) for _ in range(20)), return_exceptions=True
+    )
     assert sum(not isinstance(r, BaseException) for r in results) == 1
 
 
 async def test_the_chain_never_forks_under_two_committers(kernel: Kernel, dsn: str, tmp_path: Path) -> None:
     async with open_kernel(dsn, tmp_path) as other:
         works = [
-            k.submit(Work(T, audit=(k.audit(ACTOR, "race", str(n)),))) for n in range(150) for k in (kernel, other)
+            k.submit(Work(T, audit=(k.audit(ACTOR, "race", str(n)),)))
+            for n in range(150)
+            for k in (kernel, other)
         ]
         await asyncio.gather(*works)
     await chain_holds(kernel, 300)
 
 
-async def test_two_hundred_spends_at_the_cap_overspend_nothing(kernel: Kernel, dsn: str, tmp_path: Path) -> None:
+async def test_two_hundred_spends_at_the_cap_overspend_nothing(
+    kernel: Kernel, dsn: str, tmp_path: Path
+) -> None:
     def spend() -> Work:
         holds = tuple(
             BudgetHold(T, node, "Month", NOW, "USD", cap, None, "Stop", Decimal("0.10"), 1)
@@ -117,7 +125,10 @@ async def test_two_hundred_spends_at_the_cap_overspend_nothing(kernel: Kernel, d
     assert {type(r) for r in refused} == {BudgetExceeded}
     assert len(results) - len(refused) == 50
     rows = await kernel.db.fetch(T, "budget_states", T, ["root", "leaf"], [NOW, NOW])
-    assert {row["node"]: row["reserved"] for row in rows} == {"root": Decimal("5.00"), "leaf": Decimal("5.00")}
+    assert {row["node"]: row["reserved"] for row in rows} == {
+        "root": Decimal("5.00"),
+        "leaf": Decimal("5.00"),
+    }
 
 
 async def test_killed_backends_lose_nothing_acknowledged(kernel: Kernel, dsn: str) -> None:
@@ -157,14 +168,14 @@ async def test_killed_backends_lose_nothing_acknowledged(kernel: Kernel, dsn: st
     await chain_holds(kernel, 240)
 
 
-async def test_the_same_key_is_done_once_and_answers_the_same(kernel: Kernel, dsn: str, tmp_path: Path) -> None:
+async def test_the_same_key_is_done_once_and_answers_the_same(
+    kernel: Kernel, dsn: str, tmp_path: Path
+) -> None:
     def keyed(n: int, request: str = "hash") -> Work:
         return session(f"n-{n}", idempotency=Idempotency(T, "test", "key", request, {"made": n}))
 
     async with open_kernel(dsn, tmp_path) as other:
-        outcomes = await asyncio.gather(
-            *(k.submit(keyed(n)) for n, k in enumerate((kernel, other) * 20))
-        )
+        outcomes = await asyncio.gather(*(k.submit(keyed(n)) for n, k in enumerate((kernel, other) * 20)))
     made = await stored(kernel)
     assert len(made) == 1
     winner = int(made.pop().removeprefix("n-"))
@@ -177,7 +188,9 @@ async def test_the_same_key_is_done_once_and_answers_the_same(kernel: Kernel, ds
 async def test_works_with_a_common_key_see_each_other(kernel: Kernel) -> None:
     key = frozenset({"session:x"})
     created = kernel.submit(session("x", keys=key))
-    joined = kernel.submit(Work(T, (Statement("shard_insert", (T, "d", "x", "a", "PUBLIC", "t", "h", NOW)),), key))
+    joined = kernel.submit(
+        Work(T, (Statement("shard_insert", (T, "d", "x", "a", "PUBLIC", "t", "h", NOW)),), key)
+    )
     await asyncio.gather(created, joined)
     shards = await kernel.db.fetch(T, "shards", T, "x")
     assert [row["id"] for row in shards] == ["d"]
@@ -185,7 +198,9 @@ async def test_works_with_a_common_key_see_each_other(kernel: Kernel) -> None:
 
 async def test_a_full_queue_says_when_to_come_back(dsn: str, tmp_path: Path) -> None:
     async with open_kernel(dsn, tmp_path, max_queue=5) as kernel:
-        results = await asyncio.gather(*(kernel.submit(session(f"q-{n}")) for n in range(50)), return_exceptions=True)
+        results = await asyncio.gather(
+            *(kernel.submit(session(f"q-{n}")) for n in range(50)), return_exceptions=True
+        )
         refused = [r for r in results if isinstance(r, Overloaded)]
         assert refused
         assert refused[0].retry_after > 0

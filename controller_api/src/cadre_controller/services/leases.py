@@ -88,13 +88,13 @@ class LeaseService:
 
     async def complete(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
         """The result, once; the same again has no effect. `result` must be masked. Raises LeaseLost."""
-        row = await self._held_row(identity, task_id, body.fence)
+        row = await self._held_row(identity, task_id, body.fence, failing=False)
         if row is not None:
             await self._endings.succeed(row, identity.actor, body)
 
     async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
         """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost."""
-        row = await self._held_row(identity, task_id, body.fence)
+        row = await self._held_row(identity, task_id, body.fence, failing=True)
         if row is not None:
             await self._endings.fail(row, identity.actor, body)
 
@@ -209,14 +209,17 @@ class LeaseService:
             await self._kernel.submit(Work(tenant, seen))
         return tuple(row["id"] for row in rows)
 
-    async def _held_row(self, identity: AgentIdentity, task_id: str, fence: int) -> Row | None:
-        """The held row; None when this very attempt has already been ended. Raises LeaseLost."""
+    async def _held_row(
+        self, identity: AgentIdentity, task_id: str, fence: int, *, failing: bool
+    ) -> Row | None:
+        """The held row; None when this very attempt has already been ended this way. Raises LeaseLost."""
         row = await self._row(identity, task_id)
         if row["fence"] != fence or row["lease_instance"] not in ("", identity.instance):
             raise LeaseLost(task_id)
         if row["state"] in (TaskState.RUNNING, TaskState.WAITING):
             return row
-        if row["state"] == TaskState.CANCELLED:
+        ended = (TaskState.FAILED, TaskState.DEAD, TaskState.QUEUED) if failing else (TaskState.SUCCEEDED,)
+        if row["state"] not in ended:
             raise LeaseLost(task_id)
         return None
 

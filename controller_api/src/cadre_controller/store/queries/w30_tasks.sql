@@ -17,6 +17,13 @@ WITH r AS (
 )
 SELECT min(r.ord) AS ord FROM r JOIN ins USING (tenant, id) GROUP BY tenant, id;
 
+-- name: task_lease_lapsed
+-- Stands before every query that changes a lease: within a flush, queries run in the order of this file.
+SELECT r.ord
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS r(ord, tenant, id, fence, at)
+JOIN tasks t ON t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.lease_expires_at <= r.at
+FOR UPDATE OF t;
+
 -- name: task_lease
 UPDATE tasks t SET
     state = 'Running', attempt = t.attempt + 1, fence = t.fence + 1, lease_instance = r.instance,
@@ -53,12 +60,6 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::tex
     AS r(ord, tenant, id, fence, reason, message, available_at, at)
 WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Running', 'Waiting', 'OutcomeUnknown')
 RETURNING r.ord;
-
--- name: task_lease_lapsed
-SELECT r.ord
-FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS r(ord, tenant, id, fence, at)
-JOIN tasks t ON t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.lease_expires_at <= r.at
-FOR UPDATE OF t;
 
 -- name: task_cancel
 UPDATE tasks t SET
