@@ -41,10 +41,10 @@ spec:
 """
     _, problems = parse_documents([("org.yaml", text)])
     seen = {(p.line, p.field, p.reason): p.fix for p in problems}
-    assert seen[5, "spec.type", "UnknownValue"] == "did you mean Organization?"
-    assert seen[6, "spec.titel", "UnknownField"] == "did you mean title?"
-    assert "quotes" in seen[7, "spec.title", "YamlBoolean"]
-    assert "quotes" in seen[9, "spec.members[0].roles[0]", "UnknownValue"]
+    assert "Organization" in seen[5, "spec.type", "ValueNotSupported"]
+    assert seen[6, "spec.titel", "FieldUnknown"] == "did you mean title?"
+    assert seen[7, "spec.title", "YamlBoolean"] == 'write it in quotes: "No"'
+    assert seen[9, "spec.members[0].roles[0]", "YamlBoolean"] == 'write it in quotes: "On"'
     assert seen[10, "spec.budget.amount", "WrongType"] == 'put the value in quotes: "250.0"'
 
 
@@ -52,11 +52,11 @@ def test_missing_field_bounds_and_rules_have_their_own_reasons() -> None:
     text = GOOD.replace("displayName: Ann", f"displayName: {'x' * 300}")
     assert [r for *_, r in found(text)] == ["OutOfBounds"]
     text = GOOD.replace("displayName: Ann", "displayName: Ann, email: nobody")
-    assert [r for *_, r in found(text)] == ["BadFormat"]
+    assert [r for *_, r in found(text)] == ["ValueInvalid"]
     away = 'absences: [{name: w, from: "2026-02-01T00:00:00Z", to: "2026-01-01T00:00:00Z"}]'
     text = GOOD.replace("displayName: Ann", f"displayName: Ann, {away}")
     assert [r for *_, r in found(text)] == ["RuleBroken"]
-    assert [r for *_, r in found(GOOD.replace("{displayName: Ann}", "{}"))] == ["Required"]
+    assert [r for *_, r in found(GOOD.replace("{displayName: Ann}", "{}"))] == ["FieldRequired"]
 
 
 def test_the_same_thing_twice_says_where_the_first_is() -> None:
@@ -96,7 +96,7 @@ def test_alias_bomb_is_refused_quickly() -> None:
 
 def test_bad_yaml_does_not_hide_the_documents_before_it() -> None:
     text = GOOD.replace("displayName", "displaiName") + "---\na: [1,\n"
-    assert sorted(r for *_, r in found(text)) == ["BadYaml", "Required", "UnknownField"]
+    assert sorted(r for *_, r in found(text)) == ["BadYaml", "FieldRequired", "FieldUnknown"]
 
 
 def test_anchors_and_merge_keys_work() -> None:

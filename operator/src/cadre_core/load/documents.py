@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import ValidationError
 
 from cadre_api.v1alpha1 import API_VERSION, KINDS, Resource
-from cadre_core.load.errors import did_you_mean, field_path, fix_of, message_of, reason_of
+from cadre_core.load.errors import at, did_you_mean, validation_problems
 from cadre_core.load.yamltree import Document, read_documents
 from cadre_core.model import Problem
 from cadre_core.resources import Position, Resources, key_of, ordered
@@ -41,7 +41,7 @@ def _take(document: Document, gathered: _Gathered) -> None:
     try:
         model = kind.model_validate_json(json.dumps(document.value), strict=True, extra="forbid")
     except ValidationError as error:
-        gathered.problems += _validation_problems(error, kind, document, name)
+        gathered.problems += validation_problems(error, kind, document, name)
         return
     _add(model, document, gathered)
 
@@ -64,42 +64,23 @@ def _add(model: Resource, document: Document, gathered: _Gathered) -> None:
 def _kind(document: Document, name: str, gathered: _Gathered) -> type[Resource] | None:
     value = document.value
     if not isinstance(value, dict):
-        gathered.problems.append(
-            _at(document, name, "", "NotAResource", "a document is one resource", _SHAPE)
-        )
+        gathered.problems.append(at(document, name, "", "NotAResource", "a document is one resource", _SHAPE))
         return None
     version, kind = value.get("apiVersion"), value.get("kind")
     if version != API_VERSION:
         message = f"apiVersion is {version!r}" if version else "apiVersion is missing"
         gathered.problems.append(
-            _at(
-                document, name, "apiVersion", "UnknownApiVersion", message, f"write apiVersion: {API_VERSION}"
-            )
+            at(document, name, "apiVersion", "UnknownApiVersion", message, f"write apiVersion: {API_VERSION}")
         )
     if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind] if version == API_VERSION else None
     message = f"{kind!r} is not a kind of Cadre" if kind else "kind is missing"
     fix = did_you_mean(str(kind or ""), list(KINDS))
-    gathered.problems.append(_at(document, name, "kind", "UnknownKind", message, fix))
+    gathered.problems.append(at(document, name, "kind", "UnknownKind", message, fix))
     return None
 
 
 _SHAPE = "write apiVersion, kind, metadata and spec"
-
-
-def _validation_problems(
-    error: ValidationError, kind: type[Resource], document: Document, name: str
-) -> list[Problem]:
-    return [
-        _at(document, name, field_path(e["loc"]), reason_of(e), message_of(e), fix_of(e, kind))
-        for e in error.errors(include_url=False)
-    ]
-
-
-def _at(document: Document, name: str, path: str, reason: str, message: str, fix: str) -> Problem:
-    probe = Resources({}, {("", ""): document.places})
-    place = probe.where("", "", path)
-    return Problem(name, path, reason, message, fix, place.file, place.line)
 
 
 def _resource_name(value: object) -> str:

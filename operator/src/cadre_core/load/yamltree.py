@@ -4,7 +4,7 @@ PyYAML's own constructors lose the lines, let a later duplicate key win, and exp
 here each of these is a problem with a line.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -30,6 +30,8 @@ class Document:
     value: object
     places: dict[str, Position]
     problems: tuple[Problem, ...]
+    booleans: Mapping[str, str] = field(default_factory=dict)
+    """Field -> the bare word (On, no, true) that YAML made a boolean of."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class _Reader:
     budget: int = MAX_VALUES
     places: dict[str, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    booleans: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, node: yaml.Node, path: str, reason: str, message: str, fix: str = "") -> None:
         line = node.start_mark.line + 1
@@ -86,6 +89,8 @@ class _Reader:
     def scalar(self, node: yaml.Node, path: str) -> object:
         if node.tag in _TEXT_TAGS:
             return node.value
+        if node.tag == "tag:yaml.org,2002:bool":
+            self.booleans[path] = node.value
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -151,7 +156,7 @@ def _documents(file: str, text: str) -> Iterator[Document]:
             reader = _Reader(file, loader, budget)
             value = reader.value(node, "")
             budget = reader.budget
-            yield Document(value, reader.places, tuple(reader.problems))
+            yield Document(value, reader.places, tuple(reader.problems), reader.booleans)
     finally:
         loader.dispose()
 
