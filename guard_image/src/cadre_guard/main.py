@@ -34,7 +34,7 @@ from cadre_guard.turn.worker import Worker
 log = logging.getLogger(__name__)
 
 _BUNDLE_WAIT_SECONDS = 25.0
-_LAST_WORDS_SECONDS = 3.0
+_LAST_WORDS_SECONDS = 2.0
 _RENEW_PAUSE_SECONDS = 2.0
 
 

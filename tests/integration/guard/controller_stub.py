@@ -7,6 +7,7 @@ these tests are about what a guard does when its controller says no, goes away o
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -323,11 +324,9 @@ def refuses(status: int, reason: str) -> Model:
 
 @asynccontextmanager
 async def guard_process(
-    controller: Controller, goose: Path, state: Path, **environment: str
+    controller: Controller, goose: Path, state: Path, *, stderr: bool = False, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A real guard; killed hard at the end if it has not gone."""
-    import sys
-
     bootstrap = state / "bootstrap"
     bootstrap.write_text("bootstrap-secret")
     env = {
@@ -340,7 +339,9 @@ async def guard_process(
         **{name: os.environ[name] for name in ("COVERAGE_PROCESS_START", "PYTHONPATH") if name in os.environ},
         **environment,
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "cadre_guard", env=env)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cadre_guard", env=env, stderr=asyncio.subprocess.PIPE if stderr else None
+    )
     try:
         yield process
     finally:

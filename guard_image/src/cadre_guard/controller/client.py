@@ -1,6 +1,7 @@
 """Typed calls to the guard port, patient through restarts of the controller (docs/protocol.md)."""
 
 import asyncio
+import io
 import random
 from typing import TypeVar
 
@@ -126,7 +127,7 @@ class ControllerClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=idle_seconds)
         return await self._http.post(
             f"{self._base}/guard/v1/model/chat/completions",
-            data=body,
+            data=io.BytesIO(body),
             headers={**headers, "Authorization": bearer, "Content-Type": "application/json"},
             timeout=timeout,
         )

@@ -42,7 +42,7 @@ class ModelEndpoint:
         body = await read_body(request)
         if isinstance(body, web.Response):
             return body
-        turn = self._turns.find(request.headers.get("agent-session-id", ""))
+        turn = self.turn_of(request)
         if turn is None:
             return openai_error(403, "NoTurn", "no turn is under way in this session")
         try:
@@ -51,8 +51,16 @@ class ModelEndpoint:
                 return await self._stream(request, turn, call)
             return web.Response(body=await call.whole(), content_type="application/json")
         except GuardError as error:
-            self._path.journal.failed(turn, error)
+            self.failed(turn, error)
             return openai_error(403, error.reason, error.message)
+
+    def turn_of(self, request: web.Request) -> Turn | None:
+        """The turn a request belongs to."""
+        return self._turns.find(request.headers.get("agent-session-id", ""))
+
+    def failed(self, turn: Turn, error: GuardError) -> None:
+        """A call came to nothing."""
+        self._path.journal.failed(turn, error)
 
     def prepare(self, turn: Turn, body: dict[str, Json]) -> ModelCall:
         """A call that has not begun; raises GuardRefusedError for what the agent must not ask."""
@@ -73,7 +81,7 @@ class ModelEndpoint:
                     await response.write(data or b": keepalive\n\n")
                     data = await call.next(_KEEPALIVE_SECONDS)
             except GuardError as error:
-                self._path.journal.failed(turn, error)
+                self.failed(turn, error)
                 await response.write(
                     b"data: " + encode_body(_error_body(error.reason, error.message)) + b"\n\n"
                 )

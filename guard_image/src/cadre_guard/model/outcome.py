@@ -6,6 +6,8 @@ from cadre_guard.jsonvalue import as_count, parse_object
 from cadre_guard.turn.record import CallKind, CallOutcome, ToolRequest
 from cadre_guard.wire.record import CompletionRecord
 
+_FINAL = frozenset({"EgressBlocked", "BudgetExceeded", "NoModel", "AgentNotRunning", "PolicyDenied"})
+"""Reasons of the gateway that another attempt would only meet again."""
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{2,60}")
 
 
@@ -15,7 +17,8 @@ def outcome_of(kind: CallKind, record: CompletionRecord) -> CallOutcome:
     tokens = (as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens")))
     if record.error is not None:
         reason = record.error if _REASON.fullmatch(record.error) else "ModelFailed"
-        return CallOutcome(kind, failure=reason, message="the model reported an error")
+        retryable = reason not in _FINAL
+        return CallOutcome(kind, failure=reason, message="the model reported an error", retryable=retryable)
     if not record.finished:
         return CallOutcome(kind, failure="ModelStreamCut", message="the model's stream ended too early")
     if kind is CallKind.WORK and _is_empty(record):

@@ -15,11 +15,12 @@ from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
 from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
-from cadre_guard.agent_environment import goose_launch
+from cadre_guard.agent_environment import agent_launch
 from cadre_guard.errors import GuardError
 from cadre_guard.mcp.endpoint import ToolEndpoint
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
+from cadre_guard.model.ollama import OllamaEndpoint
 from cadre_guard.sandbox.spec import WORKDIR
 from cadre_guard.sandbox.start import AgentProcess, start_agent
 from cadre_guard.settings import Settings
@@ -68,15 +69,15 @@ async def start_host(settings: Settings, bundle: AgentBundle, path: ModelPath, g
     """Start agent and endpoints and shake hands; raises GuardError."""
     prefix, secret = secrets.token_hex(16), secrets.token_hex(32)
     home = Path(tempfile.mkdtemp(prefix="home-", dir=settings.state_dir))
-    spec = goose_launch(
+    spec = agent_launch(
         bundle, goose=settings.goose, prefix=prefix, secret=secret, isolate=settings.isolate, home=home
     )
     process = await start_agent(spec)
     turns = TurnRegistry()
     models = ModelEndpoint(bundle, turns, path)
     tools = ToolEndpoint(bundle, turns, gate)
-    servers = await _serve(process, 0, _model_app(models, prefix, secret))
-    tool_server = await _serve(process, 1, _tool_app(tools, prefix, secret))
+    servers = await _serve(process, 0, model_app(models, OllamaEndpoint(bundle, models), prefix, secret))
+    tool_server = await _serve(process, 1, tool_app(tools, prefix, secret))
     desk = PermissionDesk(turns, gate)
     connection = AcpConnection(process.stdout, process.stdin, desk.answer, desk.ignore)
     reader = asyncio.create_task(connection.run())
@@ -109,14 +110,18 @@ async def _serve(process: AgentProcess, index: int, app: web.Application) -> web
     return runner
 
 
-def _model_app(endpoint: ModelEndpoint, prefix: str, secret: str) -> web.Application:
+def model_app(endpoint: ModelEndpoint, ollama: OllamaEndpoint, prefix: str, secret: str) -> web.Application:
+    """Both dialects of the model endpoint below a path nobody can guess."""
     app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
     app.router.add_post(f"/{prefix}/v1/chat/completions", endpoint.chat)
     app.router.add_get(f"/{prefix}/v1/models", endpoint.models)
+    app.router.add_post(f"/{prefix}/api/chat", ollama.chat)
+    app.router.add_get(f"/{prefix}/api/tags", ollama.tags)
     return app
 
 
-def _tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Application:
+def tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Application:
+    """The tool endpoint below a path nobody can guess."""
     app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
     app.router.add_post(f"/{prefix}/mcp", endpoint.post)
     app.router.add_get(f"/{prefix}/mcp", endpoint.refuse_stream)

@@ -22,6 +22,8 @@ from cadre_guard.turn.turn import Turn
 
 log = logging.getLogger(__name__)
 
+_LATE_SECONDS = 60.0
+"""Only a net below the turn's own deadline."""
 _RESULT_LIMIT = 1_000_000
 _MESSAGE_LIMIT = 2000
 
@@ -71,7 +73,11 @@ class TurnRunner:
             await self._masker.fetch_values(turn.pairs, masked_texts(turn.lease))
             prompt = asyncio.create_task(self._prompt(turn, host))
             stopped = asyncio.create_task(turn.stopping.wait())
-            await asyncio.wait({prompt, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {prompt, stopped}, timeout=turn.remaining(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not prompt.done():
+                turn.stop(GuardError("TurnTimeout", "the turn took longer than it may"))
             stopped.cancel()
             if not prompt.done():
                 healthy = await self._cancel(turn, host, prompt)
@@ -94,10 +100,8 @@ class TurnRunner:
             await host.client.append_system_prompt(session, system_text(turn.bundle))
         text = self._masker.restore_text(turn.pairs, prompt_text(turn.lease))
         try:
-            return await host.client.prompt(session, text, turn.remaining())
+            return await host.client.prompt(session, text, turn.remaining() + _LATE_SECONDS)
         except GuardError as error:
-            if error.reason == "AgentStuck":
-                raise GuardError("TurnTimeout", "the turn took longer than it may") from None
             if error.reason == "AgentRefused" and turn.record.last is not None:
                 return "error"  # the agent's way to report a failed model call: our record says what it was
             raise

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _CLAIM_SECONDS = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _IDLE_SECONDS = 1.0
-_DRAIN_SECONDS = 10.0
+_DRAIN_SECONDS, _HAND_BACK_SECONDS = 5.0, 6.0
 _STATUS_SECONDS = 15.0
 
 StartHost = Callable[[AgentBundle], Awaitable[AgentHost]]
@@ -192,7 +192,7 @@ class Worker:
         for turn, _task in list(self._active.values()):
             turn.stop(GuardError("GuardDraining", "the guard is shutting down; the task goes back"))
         if tasks:
-            await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+            await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
 
     async def _stop_host(self) -> None:
         host, self._host = self._host, None

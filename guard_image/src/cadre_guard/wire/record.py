@@ -91,8 +91,9 @@ class Recorder:
 
     def fail(self, error: Json) -> None:
         """Note an error the server put into its reply."""
-        message = error.get("type") or error.get("code") if isinstance(error, Mapping) else None
-        self.error = self.error or (str(message) if message else "ProviderError")
+        names = ("reason", "type", "code") if isinstance(error, Mapping) else ()
+        found = [error[name] for name in names if isinstance(error, Mapping) and error.get(name)]
+        self.error = self.error or (str(found[0]) if found else "ProviderError")
 
     def record(self) -> CompletionRecord:
         """What is known by now."""

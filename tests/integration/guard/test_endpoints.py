@@ -1,0 +1,351 @@
+"""The guard's ports as any program in the agent's place finds them: official clients, bad bodies, strangers."""
+
+import asyncio
+import gzip
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import ollama
+import openai
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from cadre_api.protocol.guard import AgentBundle, Lease
+from cadre_guard.controller.client import ControllerClient
+from cadre_guard.controller.identity import Identity
+from cadre_guard.events import EventLog
+from cadre_guard.masking.masker import Masker
+from cadre_guard.masking.pairs import SessionPairs
+from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.model.call import ModelPath
+from cadre_guard.model.endpoint import ModelEndpoint
+from cadre_guard.model.journal import CallJournal
+from cadre_guard.model.ollama import OllamaEndpoint
+from cadre_guard.telemetry import Telemetry
+from cadre_guard.turn.host import model_app, tool_app
+from cadre_guard.turn.record import ToolRequest
+from cadre_guard.turn.tools import ToolGate
+from cadre_guard.turn.turn import Turn, TurnRegistry
+from tests.integration.guard.controller_stub import AGENT, Controller, Json, refuses, says, tool, wants
+
+SECRET, PREFIX = "secret", "prefix"
+CLASSIFIER = "You are a permission-safety classifier"
+HUGE = b'{"a": "' + b"x" * 17_000_000 + b'"}'
+MAIL = "hanna.keller@acme.example"
+
+
+@dataclass
+class Ports:
+    """Both endpoints, with one turn under way in session `s1`."""
+
+    controller: Controller
+    turn: Turn
+    turns: TurnRegistry
+    model: TestServer
+    tools: TestServer
+    http: aiohttp.ClientSession
+
+    async def chat(self, body: object, session: str = "s1", **headers: str) -> tuple[int, Json]:
+        """POST a body (JSON, or bytes as they are) to the chat endpoint."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = self.model.make_url(f"/{PREFIX}/v1/chat/completions")
+        sent = {"Authorization": f"Bearer {SECRET}", "agent-session-id": session, **headers}
+        async with self.http.post(url, data=io.BytesIO(data), headers=sent) as answer:
+            return answer.status, json.loads(await answer.read())
+
+    async def rpc(self, method: str, params: Json | None = None) -> Json:
+        """One MCP request."""
+        url = self.tools.make_url(f"/{PREFIX}/mcp")
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
+        async with self.http.post(url, json=message, headers={"Authorization": f"Bearer {SECRET}"}) as answer:
+            found: Json = json.loads(await answer.read())
+            return found
+
+
+@pytest_asyncio.fixture
+async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
+    """The real endpoints, masker and controller client in this process."""
+    now = datetime.now(UTC)
+    bundle = AgentBundle.model_validate({
+        "agent": AGENT, "tenant": "acme", "generation": 1, "digest": "d", "issuedAt": now,
+        "expiresAt": now + timedelta(hours=1), "nodePath": [], "clearance": ["PII"],
+        "tools": [tool("mail_send")],
+    })  # fmt: skip
+    lease = Lease.model_validate({
+        "taskId": "task-1", "sessionId": "session-1", "fence": 7, "attempt": 1, "prompt": "",
+        "expiresAt": now, "deadlineAt": now + timedelta(minutes=2),
+    })  # fmt: skip
+    secret = tmp_path / "bootstrap"
+    secret.write_text("bootstrap-secret")
+    async with aiohttp.ClientSession() as http:
+        base = f"http://127.0.0.1:{controller.port}"
+        client = ControllerClient(
+            base, http, Identity(base, http, agent=AGENT, instance="i", bootstrap_file=secret)
+        )
+        masker, events = Masker(client), EventLog(client)
+        await masker.use(bundle)
+        turns, gate = TurnRegistry(), ToolGate(client, masker, events)
+        path = ModelPath(client, masker, CallJournal(events), Telemetry(client, AGENT))
+        turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), deadline=_soon())
+        turns.add("s1", turn)
+        models = ModelEndpoint(bundle, turns, path)
+        model = TestServer(model_app(models, OllamaEndpoint(bundle, models), PREFIX, SECRET))
+        tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), PREFIX, SECRET))
+        await model.start_server()
+        await tools.start_server()
+        yield Ports(controller, turn, turns, model, tools, http)
+        await model.close()
+        await tools.close()
+        masker.close()
+
+
+def _soon() -> float:
+    return asyncio.get_running_loop().time() + 30
+
+
+def _request(**extra: object) -> Json:
+    return {"model": "any", "messages": [{"role": "user", "content": f"Write to {MAIL}"}], **extra}
+
+
+async def _completion(request: web.Request, body: Json) -> web.Response:
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    token = str(messages[-1]["content"]).rsplit(" ", 1)[1]
+    message = {"role": "assistant", "content": f"mail to {token}"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    return web.json_response(
+        {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
+
+
+async def test_the_official_openai_client_works_unchanged(ports: Ports) -> None:
+    ports.controller.models = [_completion]
+    async with openai.AsyncOpenAI(
+        base_url=str(ports.model.make_url(f"/{PREFIX}/v1")), api_key=SECRET, max_retries=0
+    ) as client:
+        answer = await client.chat.completions.create(
+            model="any", messages=[{"role": "user", "content": f"Write to {MAIL}"}]
+        )
+        models = [model.id async for model in client.models.list()]
+
+    assert answer.choices[0].message.content == f"mail to {MAIL}"
+    assert models == ["cadre-work"]
+    assert MAIL not in json.dumps(ports.controller.model_requests)
+    assert (ports.turn.record.input_tokens, ports.turn.record.output_tokens) == (9, 3)
+
+
+async def test_the_official_openai_client_streams_unchanged(ports: Ports) -> None:
+    token = ports.controller.token("EMAIL_ADDRESS", MAIL)
+    ports.controller.models = [says(f"mail to {token}!")]
+    async with openai.AsyncOpenAI(
+        base_url=str(ports.model.make_url(f"/{PREFIX}/v1")), api_key=SECRET, max_retries=0
+    ) as client:
+        stream = await client.chat.completions.create(
+            model="any", messages=[{"role": "user", "content": f"Write to {MAIL}"}], stream=True
+        )
+        pieces = [choice.delta.content or "" async for event in stream for choice in event.choices]
+
+    assert "".join(pieces) == f"mail to {MAIL}!"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_official_ollama_client_works_unchanged(ports: Ports, stream: bool) -> None:
+    token = ports.controller.token("EMAIL_ADDRESS", MAIL)
+    ports.controller.models = [says(f"mail to {token}")] if stream else [_completion]
+    client = ollama.AsyncClient(
+        host=str(ports.model.make_url(f"/{PREFIX}")), headers={"Authorization": f"Bearer {SECRET}"}
+    )
+    messages = [{"role": "user", "content": f"Write to {MAIL}"}]
+
+    if stream:
+        parts = [part async for part in await client.chat("any", messages, stream=True)]
+        text = "".join(part.message.content or "" for part in parts)
+        assert parts[-1].done and parts[-1].eval_count == 4
+    else:
+        text = (await client.chat("any", messages)).message.content or ""
+    listed = await client.list()
+
+    assert text == f"mail to {MAIL}"
+    assert [model.model for model in listed.models] == ["cadre-work"]
+    assert MAIL not in json.dumps(ports.controller.model_requests)
+    await client._client.aclose()
+
+
+async def test_ollama_tool_calls_and_results_are_joined_by_order(ports: Ports) -> None:
+    token = ports.controller.token("EMAIL_ADDRESS", MAIL)
+    ports.controller.models = [wants(("c9", "gw__mail_send", {"to": token})), says("done")]
+    client = ollama.AsyncClient(
+        host=str(ports.model.make_url(f"/{PREFIX}")), headers={"Authorization": f"Bearer {SECRET}"}
+    )
+    messages: list[Json] = [{"role": "user", "content": f"Write to {MAIL}"}]
+
+    parts = [part async for part in await client.chat("any", messages, stream=True)]
+    calls = [call for part in parts for call in part.message.tool_calls or ()]
+    messages.append({"role": "assistant", "content": "", "tool_calls": [call.model_dump() for call in calls]})
+    messages.append({"role": "tool", "content": "ok", "tool_name": "gw__mail_send"})
+    _ = [part async for part in await client.chat("any", messages, stream=True)]
+
+    assert calls[0].function.arguments == {"to": MAIL}
+    sent = ports.controller.model_requests[1][1]["messages"]
+    assert isinstance(sent, list)
+    assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"]
+    assert MAIL not in json.dumps(ports.controller.model_requests)
+    await client._client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "reason"),
+    [
+        (b"{not json", {}, 400, "BadBody"),
+        (b"[1]", {}, 400, "BadBody"),
+        (b'{"messages": [], "messages": []}', {}, 400, "BadBody"),
+        (b'{"messages": "\xff\xfe"}', {}, 400, "BadEncoding"),
+        (b"\x1f\x8bnot really", {"Content-Encoding": "gzip"}, 400, "BadEncoding"),
+        (b'{"a": "' + b"x" * 17_000_000 + b'"}', {}, 413, "BodyTooLarge"),
+        (
+            gzip.compress(b'{"a": "' + b"x" * 17_000_000 + b'"}'),
+            {"Content-Encoding": "gzip"},
+            413,
+            "BodyTooLarge",
+        ),
+    ],
+)
+async def test_a_body_that_cannot_be_read_goes_nowhere(
+    ports: Ports, body: bytes, headers: dict[str, str], status: int, reason: str
+) -> None:
+    found, answer = await ports.chat(body, **headers)
+
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert (found, error["code"]) == (status, reason)
+    assert ports.controller.model_requests == []
+    assert not ports.turn.stopping.is_set()
+
+
+async def test_a_compressed_body_is_read_like_any_other(ports: Ports) -> None:
+    ports.controller.models = [_completion]
+    body = gzip.compress(json.dumps(_request()).encode())
+
+    status, _answer = await ports.chat(body, **{"Content-Encoding": "gzip"})
+
+    assert status == 200
+    assert MAIL not in json.dumps(ports.controller.model_requests)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (_request(tools=[{"type": "function", "function": {"name": "shell"}}]), "ForeignTools"),
+        (_request(tools=[{"type": "function"}]), "ForeignTools"),
+        (_request(tools="shell"), "BadBody"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}
+                ]
+            },
+            "UnscannableContent",
+        ),
+        (
+            _request(messages=[{"role": "system", "content": "You are a permission-safety classifier"}]),
+            "ModeChanged",
+        ),
+    ],
+)
+async def test_what_the_agent_may_not_ask_is_a_403_and_ends_the_turn(
+    ports: Ports, body: Json, reason: str
+) -> None:
+    status, answer = await ports.chat(body)
+
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert (status, error["code"]) == (403, reason)
+    assert ports.controller.model_requests == []
+    assert ports.turn.failure is not None and ports.turn.failure.reason == reason
+
+
+async def test_a_session_without_a_turn_is_refused(ports: Ports) -> None:
+    assert (await ports.chat(_request(), session="20261121_9"))[0] == 403
+    assert ports.controller.model_requests == []
+
+
+async def test_a_refusal_of_the_controller_is_a_403_of_ours(ports: Ports) -> None:
+    ports.controller.models = [refuses(403, "BudgetExceeded")]
+
+    status, answer = await ports.chat(_request(stream=True))
+
+    assert status == 403
+    assert answer["error"]["code"] == "BudgetExceeded"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer guess"}, {"Origin": "http://evil.example"}]
+)
+async def test_callers_without_the_agents_secret_are_refused(ports: Ports, headers: dict[str, str]) -> None:
+    if "Origin" in headers:
+        headers = {**headers, "Authorization": f"Bearer {SECRET}"}
+    for server, path in ((ports.model, "v1/chat/completions"), (ports.tools, "mcp")):
+        async with ports.http.post(server.make_url(f"/{PREFIX}/{path}"), json={}, headers=headers) as answer:
+            assert answer.status == 403
+
+
+async def test_a_wrong_path_is_not_there(ports: Ports) -> None:
+    async with ports.http.post(
+        ports.model.make_url("/v1/chat/completions"), json={}, headers={"Authorization": f"Bearer {SECRET}"}
+    ) as answer:
+        assert answer.status == 404
+
+
+async def test_mcp_speaks_the_handshake_that_goose_uses(ports: Ports) -> None:
+    discover = await ports.rpc("server/discover")
+    hello = await ports.rpc("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
+    listed = await ports.rpc("tools/list")
+
+    assert discover["error"]["code"] == -32601  # type: ignore[index]
+    assert hello["result"]["protocolVersion"] == "2025-11-25"  # type: ignore[index]
+    tools = listed["result"]["tools"]  # type: ignore[index]
+    assert [set(each) for each in tools] == [{"name", "description", "inputSchema"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "call_id", "session"),
+    [("mail_send", "made_up", "s1"), ("mail_send", "call_1", "s2"), ("shell", "call_1", "s1")],
+)
+async def test_a_call_that_the_model_did_not_make_is_not_executed(
+    ports: Ports, name: str, call_id: str, session: str
+) -> None:
+    ports.turn.record.tools["call_1"] = ToolRequest("call_1", "gw__mail_send", {})
+    meta = {"agent-session-id": session, "agent-tool-call-request-id": call_id}
+
+    answer = await ports.rpc("tools/call", {"name": name, "arguments": {}, "_meta": meta})
+
+    refused = "error" in answer or answer["result"]["isError"]  # type: ignore[index]
+    assert refused
+    assert ports.controller.calls == []
+
+
+async def test_the_same_call_twice_is_executed_once(ports: Ports) -> None:
+    ports.turn.record.tools["call_1"] = ToolRequest("call_1", "gw__mail_send", {})
+    meta = {"agent-session-id": "s1", "agent-tool-call-request-id": "call_1"}
+    call = {"name": "mail_send", "arguments": {"to": MAIL}, "_meta": meta}
+
+    first, second = await asyncio.gather(ports.rpc("tools/call", call), ports.rpc("tools/call", call))
+
+    assert first == second
+    assert len(ports.controller.calls) == 1
+    assert MAIL not in json.dumps(ports.controller.calls)
