@@ -191,9 +191,10 @@ class Stack:
 
 
 def _goose_below(guard: int) -> int | None:
+    """The agent among a guard's children: in its sandbox it has another name, but it is told `acp`."""
     try:
         below = psutil.Process(guard).children(recursive=True)
-        return next((p.pid for p in below if Path(p.exe() or p.name()).name.startswith("goose")), None)
+        return next((p.pid for p in below if p.cmdline()[1:2] == ["acp"]), None)
     except psutil.Error:
         return None
 

@@ -90,7 +90,7 @@ def test_the_model_saw_no_planted_value(acme: Stack, approved: object) -> None:
 
 def test_no_planted_value_is_stored(acme: Stack, approved: object) -> None:
     dump = acme.dump()
-    assert b"audit" in dump
+    assert re.search(rb"IBANx1[0-9a-z]{16}", dump), "the dump should hold tokens"
     assert leaks(seeded_values(), dump) == {}
 
 
