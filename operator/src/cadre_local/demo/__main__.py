@@ -71,20 +71,13 @@ def _tell(play: Play) -> Exit:
 def _show_results(play: Play, task: TaskView) -> None:
     console = play.console
     console.print("\n[bold]Cost and time per step[/]")
-    for step in play.tasks(task):
+    steps = play.tasks(task)
+    for step in steps:
         console.print("  " + task_summary(step), markup=False)
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(play.masked.items()))
     console.print(f"  masked on the way: {counts or 'nothing'}")
-    for person in (REQUESTER, APPROVER):
-        answer = _result_for(play, person, task.id)
-        console.print(Text(f"\nwhat {person} reads:\n{answer}"))
-
-
-def _result_for(play: Play, person: str, task_id: str) -> str:
-    try:
-        return play.as_person(person, task_id)
-    except CadreError as error:
-        return f"(nothing: {error.fix})"
+    for person, step in ((REQUESTER, task), (APPROVER, steps[-1])):
+        console.print(Text(f"{play.as_person(person, step)}"))
 
 
 def _prove(play: Play, task: TaskView) -> Exit:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import yaml
@@ -12,11 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from cadre_api.protocol.tasks import TaskEvent, TaskView
+from cadre_local.cli.telling import Teller
 from cadre_local.client.api import CadreApi
 from cadre_local.client.http import Endpoint, HttpClient
 from cadre_local.demo.stage import Stage
 from cadre_local.errors import CadreError, Exit
-from cadre_local.render.story import FINAL, Condenser, event_line
+from cadre_local.render.story import FINAL
 from cadre_local.supervise.programs import public_url
 
 STORY_WITHIN = 180.0
@@ -64,46 +64,30 @@ class Play:
     def watch(self, task: TaskView, approver: str) -> TaskView:
         """Tell the story as it happens; the approver decides when asked."""
         api, deadline, decided = self._api(), time.monotonic() + STORY_WITHIN, set[str]()
-        condenser = Condenser()
-        for event in self._events(api, task, deadline):
-            self._count(event)
-            if condenser.wants(event):
-                self.console.print(event_line(event, task.created_at, self._agent(api, event.task_id)))
-            if event.kind == "ApprovalRequested":
-                for waiting in api.approvals("Pending"):
-                    if waiting.id not in decided:
-                        decided.add(waiting.id)
-                        self.command(
-                            "--as", approver, "approve", waiting.id, "--yes", "-m", "within the plan"
-                        )
-        current = api.task(task.id)
-        if current.state not in FINAL:
-            raise CadreError(
-                "DemoTimedOut",
-                f"the story took longer than {STORY_WITHIN:g} s",
-                "read the logs",
-                Exit.TIMED_OUT,
-            )
-        return current
+        teller = Teller(api, self.console, task)
+        while time.monotonic() < deadline:
+            for event in teller.fresh(task.id, deadline):
+                self._count(event)
+                teller.tell(event)
+                if event.kind == "ApprovalRequested":
+                    self._decide(api, approver, decided)
+            current = api.task(task.id)
+            if current.state in FINAL:
+                return current
+        took = f"the story took longer than {STORY_WITHIN:g} s"
+        raise CadreError("DemoTimedOut", took, "read the logs", Exit.TIMED_OUT)
 
-    def _events(self, api: CadreApi, task: TaskView, deadline: float) -> Iterator[TaskEvent]:
-        seen: set[tuple[str, int]] = set()
-        while True:
-            for event in api.watch(task.id, deadline):
-                if (event.task_id, event.seq) not in seen:
-                    seen.add((event.task_id, event.seq))
-                    yield event
-            if time.monotonic() > deadline or api.task(task.id).state in FINAL:
-                return
+    def _decide(self, api: CadreApi, approver: str, decided: set[str]) -> None:
+        for waiting in api.approvals("Pending"):
+            if waiting.id not in decided:
+                decided.add(waiting.id)
+                self.command("--as", approver, "approve", waiting.id, "--yes", "-m", "within the plan")
 
     def _count(self, event: TaskEvent) -> None:
         counts = event.data.get("redactions")
         if isinstance(counts, dict) and event.kind != "Restored":
             for kind, count in counts.items():
                 self.masked[kind] = self.masked.get(kind, 0) + int(count)
-
-    def _agent(self, api: CadreApi, task_id: str) -> str:
-        return api.task(task_id).agent.rpartition("/")[2]
 
     def _api(self) -> CadreApi:
         api = CadreApi(HttpClient(Endpoint(public_url(self.stage.port))))
@@ -119,7 +103,8 @@ class Play:
                 family.add(task.id)
         return [task for task in sorted(listed, key=lambda item: item.created_at) if task.id in family]
 
-    def as_person(self, person: str, task_id: str) -> str:
+    def as_person(self, person: str, task: TaskView) -> str:
         """A task's result as this person may read it."""
-        answer = self.command("--as", person, "task", "show", task_id, "-o", "json", quiet=True)
-        return str(json.loads(answer)["task"]["result"])
+        shown = ("--as", person, "task", "result", task.id)
+        answer = self.command(*shown, "-o", "json", quiet=True, shown=shown)
+        return str(json.loads(answer)["result"])

@@ -33,6 +33,12 @@ MARKS: Mapping[str, tuple[str, str]] = {
     "Cancelled": ("■", "red"),
     "OutcomeUnknown": ("!", "bold red"),
 }
+SAYINGS: Mapping[tuple[str, str], str] = {
+    ("Created", ""): "task accepted",
+    ("Masked", "prompt"): "prompt, before anything is stored",
+    ("Masked", "guard.mask"): "on the way to the model",
+}
+"""What an event means where its own word is terse."""
 FINAL = frozenset(
     {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DEAD, TaskState.OUTCOME_UNKNOWN}
 )
@@ -55,7 +61,7 @@ class Condenser:
             repeated = self._decided.get(event.task_id) == event.summary
             self._decided[event.task_id] = event.summary
             return not repeated
-        if event.kind in {"ToolReturned", "ModelCalled"}:
+        if event.kind == "ToolReturned":
             self._decided.pop(event.task_id, None)
         return True
 
@@ -67,7 +73,7 @@ def event_line(event: TaskEvent, started: datetime, task_name: str = "") -> Text
     line.append(f"{mark} {event.kind:<18}", style)
     if task_name:
         line.append(f"{task_name:<13} ", "cyan")
-    line.append_text(marked(event.summary))
+    line.append_text(marked(SAYINGS.get((event.kind, event.summary), event.summary)))
     details = event_details(event)
     if details:
         line.append(f"  ({details})", "dim")
