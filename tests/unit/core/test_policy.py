@@ -309,6 +309,17 @@ def test_a_panic_below_python_counts_as_met(monkeypatch: pytest.MonkeyPatch) -> 
         evaluate(stopped, request)
 
 
+def test_variables_that_cannot_be_read_count_as_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = compile_policies(snapshot())
+
+    def fails(*_: object) -> dict[str, object]:
+        raise ValueError
+
+    monkeypatch.setattr(facts, "_variables", fails)
+    request = PolicyRequest("co/fin-1", "", "CallTool", POST, {"amount": 5})
+    assert evaluate(program, request).effect is Effect.REQUIRE_APPROVAL
+
+
 def test_an_error_of_cedar_or_of_ours_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     program = compile_policies(snapshot())
     request = PolicyRequest("co/fin-1", "", "CallTool", POST, {"amount": 5})

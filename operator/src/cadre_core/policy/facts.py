@@ -1,7 +1,9 @@
 """What a decision is based on: the checked arguments, the variables of conditions, and their outcome."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import cel
 
 from cadre_api.protocol.base import Effect
 from cadre_core.arguments import check_arguments
@@ -56,24 +58,36 @@ def pinned_tool(snapshot: Snapshot, request: PolicyRequest) -> EffectiveTool | N
 
 def outcomes(program: PolicyProgram, rules: tuple[Rule, ...], request: PolicyRequest) -> dict[str, Outcome]:
     """Work out every condition: an error or a non-boolean counts against the subject."""
-    variables = _variables(program.snapshot, request)
-    return {rule.id: _outcome(program, rule, variables) for rule in rules}
+    texts = {rule.when for rule in rules if rule.when}
+    results = _results(program, texts, request) if texts else {}
+    return {rule.id: _outcome(rule, results) for rule in rules}
 
 
-def _outcome(program: PolicyProgram, rule: Rule, variables: Mapping[str, object]) -> Outcome:
-    if not rule.when:
-        return Outcome(True)
+def _outcome(rule: Rule, results: Mapping[str, bool | None]) -> Outcome:
+    met = results[rule.when] if rule.when else True
+    return Outcome(rule.effect is not Effect.ALLOW, failed=True) if met is None else Outcome(met)
+
+
+def _results(program: PolicyProgram, texts: set[str], request: PolicyRequest) -> dict[str, bool | None]:
+    # turning the variables into CEL's own values costs far more than a condition, so it is done once
+    context = _guarded(lambda: cel.Context(_variables(program.snapshot, request)))
+    return {text: None if context is None else _run(program, text, context) for text in texts}
+
+
+def _run(program: PolicyProgram, text: str, context: object) -> bool | None:
+    result = _guarded(lambda: program.conditions[text].execute(context))
+    return result if isinstance(result, bool) else None
+
+
+def _guarded(work: Callable[[], object]) -> object:
     try:
-        result = program.conditions[rule.when].execute(dict(variables))
+        return work()
     except Exception:
-        result = None
+        return None
     except BaseException as error:  # a panic in the CEL library is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        result = None
-    if isinstance(result, bool):
-        return Outcome(result)
-    return Outcome(rule.effect is not Effect.ALLOW, failed=True)
+        return None
 
 
 def _variables(snapshot: Snapshot, request: PolicyRequest) -> dict[str, object]:
