@@ -135,7 +135,8 @@ SEEDED = (
 """Values that may be in no table, only in sealed bytes."""
 
 PROMPT = (
-    "Konstantin Hohenfels (k.hohenfels@orbit.example, +49 30 901820) asks Beatrix Vandermolen to pay 120 EUR to "
+    "Konstantin Hohenfels (k.hohenfels@orbit.example, +49 30 901820) asks Beatrix Vandermolen to pay "
+    "120 EUR to "
     "IBAN DE89370400440532013000 with card 4111111111111111; the key is AKIAIOSFODNN7EXAMPLE."
 )
 

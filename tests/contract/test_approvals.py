@@ -41,8 +41,10 @@ async def overdue(services: Services, view: ApprovalView) -> None:
     """Let the approval's deadline pass, as the sweep sees it."""
     async with services.kernel.db.connection((TENANT,)) as connection:
         await connection.execute(
-            "UPDATE approvals SET expires_at = now() - interval '1 hour', requirements = (SELECT jsonb_agg(jsonb_set("
-            "r, '{due}', to_jsonb((now() - interval '1 hour')::text))) FROM jsonb_array_elements(requirements) r) "
+            "UPDATE approvals SET expires_at = now() - interval '1 hour', requirements = (SELECT "
+            "jsonb_agg(jsonb_set("
+            "r, '{due}', to_jsonb((now() - interval '1 hour')::text))) FROM "
+            "jsonb_array_elements(requirements) r) "
             "WHERE id = $1",
             view.id,
         )

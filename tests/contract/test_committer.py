@@ -1,6 +1,8 @@
-"""Group commit: together or not at all, a bad work alone, nothing acknowledged lost, the chain never forked."""
+"""Group commit: together or not at all, a bad work alone, nothing acknowledged lost, the chain never
+forked."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -61,7 +63,7 @@ async def chain_holds(kernel: Kernel, events: int) -> None:
     """Sequence and links are unbroken from the first event to the head."""
     rows = await kernel.db.fetch(T, "audit_list", T, 0, "", "", "", "", None, None, 100_000)
     assert [row["seq"] for row in rows] == list(range(1, events + 1))
-    assert all(b["prev_hash"] == a["hash"] for a, b in zip(rows, rows[1:], strict=False))
+    assert all(b["prev_hash"] == a["hash"] for a, b in itertools.pairwise(rows))
     head = await kernel.db.fetch_one(T, "audit_head", T)
     assert head is not None
     assert (head["seq"], head["hash"]) == (events, rows[-1]["hash"])
@@ -136,7 +138,8 @@ async def test_killed_backends_lose_nothing_acknowledged(kernel: Kernel, dsn: st
     stop = asyncio.Event()
 
     async def killer() -> int:
-        """Kill the writer's backend again and again, each time after some progress, at whatever point it then is."""
+        """Kill the writer's backend again and again, each time after some progress, at whatever point it
+        then is."""
         connection = await asyncpg.connect(dsn)
         kills, seen = 0, 0
         while not stop.is_set():

@@ -37,7 +37,8 @@ async def test_newer_schema_is_refused(dsn: str) -> None:
 async def test_a_connection_sees_only_its_tenants(dsn: str) -> None:
     raw = await asyncpg.connect(dsn)
     await raw.execute(
-        "INSERT INTO sessions (tenant, id, created_by, created_at) VALUES ('a', 's1', 'x', now()), ('b', 's2', 'x', now())"
+        "INSERT INTO sessions (tenant, id, created_by, created_at) VALUES ('a', 's1', 'x', now()), "
+        "('b', 's2', 'x', now())"
     )
     await raw.close()
     database = await open_database(dsn, max_size=2)
@@ -59,7 +60,8 @@ async def test_every_tenant_table_has_the_wall(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         open_tables = await connection.fetch(
-            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' "
+            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND "
+            "a.attname = 'tenant' "
             "WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'tenants' "
             "AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
         )

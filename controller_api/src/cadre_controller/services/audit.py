@@ -1,6 +1,7 @@
 """The audit as others use it: append, read, export as stored, sign checkpoints, take in what guards and
 others report."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -139,11 +140,9 @@ class AuditService:
         ids = {f"{identity.agent}/{event.id}": event for event in events}
         rows = await self._kernel.db.fetch(tenant, "audit_known", tenant, list(ids))
         known = {row["event_id"] for row in rows}
-        fresh = 0
-        for event_id, event in ids.items():
-            if event_id not in known:
-                fresh += await self._one_guard_event(identity, event_id, event)
-        return fresh
+        fresh = [(i, event) for i, event in ids.items() if i not in known]
+        # Submitted in order and at once: they share a commit and keep their order in the story.
+        return sum(await asyncio.gather(*(self._one_guard_event(identity, i, event) for i, event in fresh)))
 
     async def _one_guard_event(self, identity: AgentIdentity, event_id: str, event: GuardEvent) -> int:
         tenant = identity.tenant

@@ -95,7 +95,8 @@ class ChartService:
         return entry.rules[agent]
 
     def data_class(self, tenant: str, entity_type: str) -> str:
-        """Class of an entity type, the tenant's own recognizers included; the most sensitive where they differ."""
+        """Class of an entity type, the tenant's own recognizers included; the most sensitive where they
+        differ."""
         agents = self._entry(tenant).live.snapshot.agents.values()
         own = {a.guard.entity_classes[entity_type] for a in agents if entity_type in a.guard.entity_classes}
         return max(own, key=_CLASSES.index) if own else class_of(entity_type).value

@@ -6,6 +6,7 @@ meets the same
 ordinals in the same order and finds what the earlier one recorded.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 
@@ -18,7 +19,9 @@ from cadre_controller.services.models import HeldTask, Intent, IntentKind, ToolR
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
 
-_RACES = 8
+_RACES = 50
+_PAUSE = 0.02
+"""Seconds: how long another call of this process takes to announce the same ordinal."""
 
 
 class IntentService:
@@ -135,6 +138,9 @@ class IntentService:
             *key, self._kernel.committer.sender, held.attempt, tool_call_id, idempotency_key,
             self._kernel.clock.now(),
         )  # fmt: skip
+        if key in self._running:
+            await asyncio.sleep(_PAUSE)
+            return None
         self._running.add(key)
         try:
             await self._submit(intent, Statement("intent_insert", row))
