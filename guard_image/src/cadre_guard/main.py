@@ -122,7 +122,14 @@ async def _follow_bundles(
     """Take every newer bundle; a refused one leaves the old in force and says so."""
     while True:
         asked = bundles.ask_after()
-        answer = await controller.next_bundle(asked, _BUNDLE_WAIT_SECONDS)
+        try:
+            answer = await controller.next_bundle(asked, _BUNDLE_WAIT_SECONDS)
+        except GuardError as error:
+            if error.status in (401, 403):
+                raise
+            log.warning("no bundle", extra={"reason": error.reason})
+            await asyncio.sleep(_RENEW_PAUSE_SECONDS)
+            continue
         if answer is None:
             continue
         applied = await _apply_bundle(answer.jws, controller, bundles, masker)

@@ -1,4 +1,4 @@
-"""The guard's ports as any program in the agent's place finds them: official clients, bad bodies, strangers."""
+"""The guard's ports as programs in the agent's place finds them: official clients, strangers, bad bodies."""
 
 import asyncio
 import gzip
@@ -93,7 +93,7 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         await masker.use(bundle)
         turns, gate = TurnRegistry(), ToolGate(client, masker, events)
         path = ModelPath(client, masker, CallJournal(events), Telemetry(client, AGENT))
-        turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), deadline=_soon())
+        turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), _soon(), _soon())
         turns.add("s1", turn)
         models = ModelEndpoint(bundle, turns, path)
         model = TestServer(model_app(models, OllamaEndpoint(bundle, models), PREFIX, SECRET))

@@ -50,6 +50,21 @@ async def test_a_call_waits_for_its_approval_and_then_runs_once(guard: Guard) ->
     assert (end, outcome["reason"], len(c.calls)) == ("complete", "", 1)
 
 
+async def test_waiting_for_a_human_does_not_use_up_the_turns_time(guard: Guard) -> None:
+    c = guard.controller
+    _offer(guard, {"effect": "RequireApproval", "approvalId": "a1"})
+    c.bundle["turnTimeoutSeconds"] = 5
+    c.models = [wants(CALL), says("sent")]
+    c.submit("send it")
+    await eventually(lambda: "a1" in c.approvals)
+    await asyncio.sleep(7)
+
+    c.approvals["a1"].set_result("Approved")
+
+    end, outcome = await c.outcome()
+    assert (end, outcome["result"]) == ("complete", "sent")
+
+
 @pytest.mark.parametrize("state", ["Denied", "Expired"])
 async def test_a_call_that_nobody_approves_does_not_run(guard: Guard, state: str) -> None:
     c = guard.controller

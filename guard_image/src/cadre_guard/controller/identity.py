@@ -12,6 +12,7 @@ from cadre_api.protocol.guard import TokenRequest, TokenResponse
 from cadre_guard.controller.problems import problem_of
 from cadre_guard.errors import GuardError
 
+_EXCHANGE_LIMIT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _RENEW_BEFORE = timedelta(minutes=3)
 
 
@@ -48,9 +49,8 @@ class Identity:
     async def _exchange(self) -> TokenResponse:
         secret = await asyncio.to_thread(self._bootstrap_file.read_text)
         request = TokenRequest(bootstrap=secret.strip(), agent=self._agent, instance=self._instance)
-        async with self._http.post(
-            self._url, json=request.model_dump(mode="json", by_alias=True)
-        ) as response:
+        sent = request.model_dump(mode="json", by_alias=True)
+        async with self._http.post(self._url, json=sent, timeout=_EXCHANGE_LIMIT) as response:
             body = await response.read()
             if response.status != 200:
                 raise problem_of(response.status, body)

@@ -54,6 +54,10 @@ async def _attempt(
         return await controller.open_model_call(body, headers, _IDLE_SECONDS)
     except AWAY_ERRORS:
         return None
+    except GuardError as error:  # from the token exchange
+        if error.status in AWAY_STATUSES:
+            return None
+        raise
 
 
 async def _pause(turn: Turn, seconds: float) -> None:

@@ -48,9 +48,9 @@ class TurnRunner:
     def open(self, lease: Lease, bundle: AgentBundle) -> Turn:
         """The turn of a lease, its clock running."""
         left = (lease.deadline_at - datetime.now(UTC)).total_seconds()
-        seconds = min(float(bundle.turn_timeout_seconds), left)
         pairs = SessionPairs(lease.session_id, frozenset(bundle.clearance))
-        return Turn(lease, bundle, pairs, deadline=asyncio.get_running_loop().time() + seconds)
+        now = asyncio.get_running_loop().time()
+        return Turn(lease, bundle, pairs, deadline=now + bundle.turn_timeout_seconds, latest=now + left)
 
     async def run(self, turn: Turn, host: AgentHost) -> bool:
         """Run and report; False when the agent must be restarted before anything else."""
@@ -70,15 +70,11 @@ class TurnRunner:
         prompt: asyncio.Task[str] | None = None
         healthy = True
         try:
-            await self._masker.fetch_values(turn.pairs, masked_texts(turn.lease))
+            fetched = await self._masker.fetch_values(turn.pairs, masked_texts(turn.lease))
+            if fetched:
+                self._events.add("guard.restore", turn, count=fetched)
             prompt = asyncio.create_task(self._prompt(turn, host))
-            stopped = asyncio.create_task(turn.stopping.wait())
-            await asyncio.wait(
-                {prompt, stopped}, timeout=turn.remaining(), return_when=asyncio.FIRST_COMPLETED
-            )
-            if not prompt.done():
-                turn.stop(GuardError("TurnTimeout", "the turn took longer than it may"))
-            stopped.cancel()
+            await _until_ended(turn, prompt)
             if not prompt.done():
                 healthy = await self._cancel(turn, host, prompt)
             else:
@@ -100,7 +96,7 @@ class TurnRunner:
             await host.client.append_system_prompt(session, system_text(turn.bundle))
         text = self._masker.restore_text(turn.pairs, prompt_text(turn.lease))
         try:
-            return await host.client.prompt(session, text, turn.remaining() + _LATE_SECONDS)
+            return await host.client.prompt(session, text, turn.latest - _loop_time() + _LATE_SECONDS)
         except GuardError as error:
             if error.reason == "AgentRefused" and turn.record.last is not None:
                 return "error"  # the agent's way to report a failed model call: our record says what it was
@@ -141,6 +137,22 @@ class TurnRunner:
             failed = _failed(error)
             return failed, _as_completion(turn, failed, "", error.message)
         return verdict, _as_completion(turn, verdict, str(result.document), str(message.document))
+
+
+async def _until_ended(turn: Turn, prompt: "asyncio.Task[str]") -> None:
+    """Until the prompt returns or the turn is stopped; a turn past its deadline stops."""
+    stopped = asyncio.create_task(turn.stopping.wait())
+    try:
+        while not prompt.done() and not stopped.done() and (left := turn.remaining()) > 0:
+            await asyncio.wait({prompt, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if not prompt.done():
+            turn.stop(GuardError("TurnTimeout", "the turn took longer than it may"))
+    finally:
+        stopped.cancel()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _as_completion(turn: Turn, verdict: Verdict, result: str, message: str) -> Completion:

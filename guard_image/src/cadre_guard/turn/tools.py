@@ -107,8 +107,12 @@ class ToolGate:
             return ""
         if not evaluation.approval_id:
             return "an approval is needed but could not be asked for"
+        with turn.on_hold():
+            return await self._human_answer(turn, evaluation.approval_id)
+
+    async def _human_answer(self, turn: Turn, approval_id: str) -> str:
         while True:
-            wait = self._controller.wait_approval(evaluation.approval_id, _APPROVAL_POLL_SECONDS)
+            wait = self._controller.wait_approval(approval_id, _APPROVAL_POLL_SECONDS)
             approval = await until_stopped(turn, wait)
             if approval.state is ApprovalState.APPROVED:
                 return ""
@@ -118,10 +122,11 @@ class ToolGate:
     async def _restored(self, turn: Turn, response: ToolCallResponse) -> ToolAnswer:
         content: list[Json] = [_as_json(block) for block in response.content]
         structured = None if response.structured_content is None else _as_json(response.structured_content)
-        await self._masker.fetch_values(turn.pairs, [*_strings(content), *_strings(structured)])
+        fetched = await self._masker.fetch_values(turn.pairs, [*_strings(content), *_strings(structured)])
         restored = self._masker.restore(turn.pairs, content)
         assert isinstance(restored, list)
-        self._events.add("guard.restore", turn)
+        if fetched:
+            self._events.add("guard.restore", turn, count=fetched)
         return ToolAnswer(restored, response.is_error, self._masker.restore(turn.pairs, structured))
 
 

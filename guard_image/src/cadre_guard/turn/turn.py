@@ -1,6 +1,8 @@
 """A turn in progress, and where the endpoints find it by the agent's session id."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from opentelemetry.context import Context
@@ -9,6 +11,8 @@ from cadre_api.protocol.guard import AgentBundle, Lease
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.turn.record import TurnRecord
+
+_HOLD_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -19,7 +23,9 @@ class Turn:
     bundle: AgentBundle
     pairs: SessionPairs
     deadline: float
-    """Loop time."""
+    """Loop time at which the agent has worked long enough; waiting for a human moves it."""
+    latest: float
+    """Loop time at which the task itself is over, whatever it waits for."""
     trace: Context | None = None
     record: TurnRecord = field(default_factory=TurnRecord)
     agent_session: str = ""
@@ -35,7 +41,17 @@ class Turn:
 
     def remaining(self) -> float:
         """Seconds until the turn's deadline, never below zero."""
-        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+        return max(0.0, min(self.deadline, self.latest) - asyncio.get_running_loop().time())
+
+    @contextmanager
+    def on_hold(self) -> Iterator[None]:
+        """Time spent in here is a human's, not the agent's."""
+        loop = asyncio.get_running_loop()
+        began, self.deadline = loop.time(), self.deadline + _HOLD_SECONDS
+        try:
+            yield
+        finally:
+            self.deadline += loop.time() - began - _HOLD_SECONDS
 
 
 class TurnRegistry:

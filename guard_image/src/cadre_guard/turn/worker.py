@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cadre_api.protocol.guard import AgentBundle, GuardStatus, Lease
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
+from cadre_guard.controller.problems import AWAY_STATUSES
 from cadre_guard.errors import GuardError
 from cadre_guard.events import EventLog
 from cadre_guard.turn.host import AgentHost, trust_set
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _CLAIM_SECONDS = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _IDLE_SECONDS = 1.0
+_AWAY_PAUSE = 0.5
 _DRAIN_SECONDS, _HAND_BACK_SECONDS = 5.0, 6.0
 _STATUS_SECONDS = 15.0
 
@@ -111,8 +113,11 @@ class Worker:
         if self._active:
             return False
         if host is not None:
-            self._events.add("agent.restart", result="Crashed" if not host.alive else "Replaced")
+            crashed = self._suspect or not host.alive
+            self._events.add("agent.restart", result="Crashed" if crashed else "Replaced")
             await self._stop_host()
+            if crashed:
+                await self._back_off()
         self._host = await self._start_host(bundle)
         self._suspect = False
         self.state.boundary = dict(self._host.process.report.boundary)
@@ -174,10 +179,19 @@ class Worker:
 
     async def _recover(self, error: GuardError) -> None:
         log.warning("waiting after a failure", extra={"reason": error.reason})
+        if error.reason == "ControllerUnreachable" or error.status in AWAY_STATUSES:
+            await self._sleep(_AWAY_PAUSE)
+            return
         self._show("Failed", error.reason)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._draining.wait(), self._pause)
+        await self._back_off()
+
+    async def _back_off(self) -> None:
+        await self._sleep(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), seconds)
 
     async def _wait_for_change(self) -> None:
         with contextlib.suppress(TimeoutError):
