@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from cadre_api.v1alpha1 import API_VERSION, KINDS
 
+from cadre_api.v1alpha1 import API_VERSION, KINDS
 from tests.support.api_objects import Object
 from tests.support.kube import KubeClient, Reply, wait_until
 

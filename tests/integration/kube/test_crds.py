@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from cadre_api.v1alpha1 import API_VERSION, KINDS
 
+from cadre_api.v1alpha1 import API_VERSION, KINDS
 from tests.integration.kube.cluster import CRD_PATH, Cluster, collection, path_of
 from tests.support.api_objects import REMOVED, Object, changed, full_object
 

@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
+
 from cadre_api.crdgen import crd
 from cadre_api.parse import parse_resource
 from cadre_api.v1alpha1 import KINDS
-
 from tests.integration.kube.cluster import REPOSITORY, Cluster, path_of
 from tests.support.api_cases import BAD_VALUES, BROKEN_RULES, GOOD, GOOD_PATTERNS, LARGEST, Case
 from tests.support.api_objects import Object, changed, full_object

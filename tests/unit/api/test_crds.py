@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel, Field, JsonValue
+
 from cadre_api import crdgen
 from cadre_api.structural import NotStructuralError, structural
 from cadre_api.v1alpha1 import KINDS
-from pydantic import BaseModel, Field, JsonValue
 
 _FOLDER = Path(__file__).resolve().parents[3] / "crds"
 _CRDS: dict[str, dict[str, Any]] = {

@@ -1,9 +1,9 @@
 """Resources read from files: what is accepted, what is refused, and how the refusal reads."""
 
 import pytest
+
 from cadre_api.parse import InvalidResourceError, parse_resource
 from cadre_api.v1alpha1 import KINDS
-
 from tests.support.api_cases import BAD, BAD_VALUES, GOOD, GOOD_PATTERNS, LARGEST, Case
 from tests.support.api_objects import changed, full_object
 

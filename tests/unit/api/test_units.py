@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+
 from cadre_api.units import parse_duration, parse_money, parse_quantity
 
 

@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 import pytest
+
 from cadre_api import conditions, data_classes
 from cadre_api.data_classes import (
     CLASS_OF_ENTITY,
