@@ -1,18 +1,14 @@
 """One task of a story: its requester asks, its approver decides, and the test watches."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import yaml
 
 from cadre_api.protocol.tasks import ApprovalState, ApprovalView, TaskCreate, TaskEvent, TaskView
-from cadre_local.errors import CadreError, Exit
 from cadre_local.render.story import FINAL
-from tests.integration.story.stack import Stack, wait_for
+from tests.integration.story.stack import Stack, patiently, wait_for
 from tests.support.scripted import ACME
 
-T = TypeVar("T")
 STORY: dict[str, dict[str, object]] = yaml.safe_load((ACME / "story" / "request.yaml").read_text())
 SEEDED: dict[str, dict[str, list[str]]] = yaml.safe_load((ACME / "story" / "seeded.yaml").read_text())
 
@@ -70,7 +66,8 @@ class Play:
     def decide(self, decision: ApprovalState) -> ApprovalView:
         """The approver decides what is held."""
         approval = self.approval()
-        return self.stack.api(self.approver).decide(approval, decision)
+        api = self.stack.api(self.approver)
+        return wait_for(lambda: patiently(lambda: api.decide(approval, decision), None), "decision")
 
     def end(self, seconds: float = 90) -> TaskView:
         """Wait for the end; the result is restored for the requester."""
@@ -85,13 +82,3 @@ class Play:
     def told(self) -> str:
         """The story in lines, for messages."""
         return "\n".join(f"{e.task_id[-6:]} {e.kind} {e.summary}" for e in patiently(self.events, ()))
-
-
-def patiently(ask: Callable[[], T], otherwise: T) -> T:
-    """Ask; while the controller is away (we may have killed it) the answer is `otherwise`."""
-    try:
-        return ask()
-    except CadreError as error:
-        if error.code is not Exit.UNREACHABLE:
-            raise
-        return otherwise

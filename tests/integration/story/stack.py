@@ -25,9 +25,11 @@ import yaml
 from cadre_local import postgres
 from cadre_local.client.api import CadreApi
 from cadre_local.client.http import Endpoint, HttpClient
+from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home
 from cadre_local.ports import pick_free
 from cadre_local.state import RunState, load
+from cadre_local.supervise.fleet import READY_STATES, live_state, should_run
 from tests.support.scripted import ACME, ACME_SCENARIO, Scripted
 
 T = TypeVar("T")
@@ -42,6 +44,16 @@ def wait_for(
         assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s\n{told()}"
         time.sleep(0.05)
     return found
+
+
+def patiently(ask: Callable[[], T], otherwise: T) -> T:
+    """Ask; while the controller is away (we may have killed it) the answer is `otherwise`."""
+    try:
+        return ask()
+    except CadreError as error:
+        if error.code is not Exit.UNREACHABLE:
+            raise
+        return otherwise
 
 
 @dataclass
@@ -126,10 +138,24 @@ class Stack:
         return "\n".join(ends)
 
     def api(self, person: str = "") -> CadreApi:
-        """The public API as a person; empty = the tenant's admin."""
+        """The public API as a person; empty = the tenant's admin. Waits while the controller is away."""
         api = CadreApi(HttpClient(Endpoint(f"http://127.0.0.1:{self.public}", timeout=15)))
-        api.log_in(self.home.desktop_token.read_text().strip(), person)
+        secret = self.home.desktop_token.read_text().strip()
+
+        def log_in() -> bool | None:
+            return patiently(lambda: bool(api.log_in(secret, person)) or True, None)
+
+        wait_for(log_in, "controller", told=self.logs)
         return api
+
+    def settle(self) -> None:
+        """Wait until every program runs and every agent is ready for work."""
+
+        def look() -> bool | None:
+            rows = patiently(lambda: [row for row in self.api().agents() if should_run(row)], [])
+            return True if rows and all(live_state(row) in READY_STATES for row in rows) else None
+
+        wait_for(look, "agents", told=self.logs)
 
     def state(self) -> RunState:
         """What the supervisor says of itself."""

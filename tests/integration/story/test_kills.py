@@ -13,12 +13,17 @@ IBAN = SEEDED["prompt"]["iban"][0]
 BEFORE_DECISION = [
     ("controller", "Leased"),
     ("controller", "ApprovalRequested"),
-    ("guard:acme/marketing-1", "ToolCalled"),
+    ("guard:acme/marketing-1", "ModelCalled"),
     ("guard:acme/finance-1", "ApprovalRequested"),
-    ("goose:acme/marketing-1", "HandedOff"),
+    ("goose:acme/marketing-1", "ToolReturned"),
     ("goose:acme/finance-1", "ApprovalRequested"),
 ]
 AFTER_DECISION = ["controller", "guard:acme/finance-1", "goose:acme/finance-1", "guard:acme/marketing-1"]
+
+
+@pytest.fixture(autouse=True)
+def settled(acme: Stack) -> None:
+    acme.settle()
 
 
 def ends_as_ever(acme: Stack, play: Play, booked: int) -> None:
