@@ -1,4 +1,4 @@
-"""Draws a terminal's output as a picture: `FORCE_COLOR=1 make demo | python -m tests.support.picture FILE.svg`."""
+"""Draws terminal output: `FORCE_COLOR=1 make demo | python -m tests.support.picture FILE.svg`."""
 
 import io
 import re
