@@ -24,6 +24,8 @@ from cadre_controller.settings import Listen, Settings, SettingsError, from_envi
 _LOG = logging.getLogger(__name__)
 CANNOT_START = 2
 _STOP_SECONDS = 10.0
+_LINGER_SECONDS = 1.0
+"""How long the rest of a refused body is swallowed, so that its sender can still read the refusal."""
 
 
 class CannotStart(Exception):  # noqa: N818
@@ -105,7 +107,13 @@ async def _opened(
 
 @asynccontextmanager
 async def _site(app: web.Application, listen: Listen, name: str) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, handle_signals=False)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_STOP_SECONDS,
+        handle_signals=False,
+        lingering_time=_LINGER_SECONDS,
+    )
     await runner.setup()
     try:
         await _bind(runner, listen, name)

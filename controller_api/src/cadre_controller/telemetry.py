@@ -76,28 +76,39 @@ class Tracing:
             span.end()
 
     @contextmanager
-    def model_call(self, call: PreparedCall, option: Candidate) -> Iterator[OtelSpan]:
+    def served(self, name: str, tenant: str, traceparent: str) -> Iterator[None]:
+        """The span of a request that says which trace it belongs to; no span for one that does not."""
+        if not traceparent:
+            yield
+            return
+        with self.span(name, tenant, traceparent, SpanKind.SERVER):
+            yield
+
+    @contextmanager
+    def model_call(self, call: PreparedCall, option: Candidate) -> Iterator[None]:
         """The span of one provider's attempt at a call (names after the GenAI semantic conventions)."""
         attributes = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": option.provider.key,
             "gen_ai.request.model": option.model,
-            "cadre.task": call.held.id,
             "cadre.purpose": call.headers.purpose,
         }
-        with self.span(
-            f"chat {option.model}", call.held.tenant, kind=SpanKind.CLIENT, attributes=attributes
-        ) as span:
-            yield span
+        with self._outgoing(f"chat {option.model}", call.held, attributes):
+            yield
 
     @contextmanager
-    def tool_call(self, held: HeldTask, target: str) -> Iterator[OtelSpan]:
+    def tool_call(self, held: HeldTask, target: str) -> Iterator[None]:
         """The span of one tool call."""
-        attributes = {"cadre.task": held.id, "cadre.tool": target}
-        with self.span(
-            f"execute_tool {target}", held.tenant, kind=SpanKind.CLIENT, attributes=attributes
-        ) as span:
-            yield span
+        with self._outgoing(f"execute_tool {target}", held, {"cadre.tool": target}):
+            yield
+
+    @contextmanager
+    def _outgoing(self, name: str, held: HeldTask, attributes: Mapping[str, str]) -> Iterator[None]:
+        """Part of the request's trace, or of the task's where the request named none."""
+        traceparent = "" if current_trace_id() else held.traceparent
+        given = {"cadre.task": held.id, **attributes}
+        with self.span(name, held.tenant, traceparent, SpanKind.CLIENT, given):
+            yield
 
     async def run(self) -> None:
         """Store ended spans until cancelled."""

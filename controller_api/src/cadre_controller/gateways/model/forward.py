@@ -1,10 +1,8 @@
 """Makes a prepared call: provider after provider until one answers, and exactly one bill whatever happens."""
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 import aiohttp
@@ -94,13 +92,15 @@ class Forwarder:
                     bill.partial = self._counted(call, watch)
             return self._counted(call, watch)
 
-        async with _beside(quiet.keep_alive()):
+        async def serve() -> None:
             try:
                 await self._serve(call, attempt, final=lambda: quiet.wrote)
             except ModelFault as fault:
                 await quiet.write(error_event(fault))
             except CadreError as error:
                 await quiet.write(error_event(ModelFault(error.reason, error.message, retryable=False)))
+
+        await _first_of(serve(), quiet.keep_alive())
 
     async def _serve(
         self,
@@ -193,13 +193,14 @@ def _busy(fault: ModelFault) -> UpstreamBusy:
     return UpstreamBusy(fault.reason, fault.message, fix, max(1.0, fault.retry_after))
 
 
-@asynccontextmanager
-async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run `work` for as long as the block runs."""
-    task = asyncio.ensure_future(work)
+async def _first_of(*works: Coroutine[object, object, None]) -> None:
+    """Run side by side until one ends, then end the others; raises what the first one raised."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
-        yield
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -76,7 +76,7 @@ class ModelGateway:
         """Models outside the house only get what the second scan finds clean."""
         if all(option.locality == LOCAL for option in options):
             return options
-        left = await self._scan.leftovers(chart.snapshot, agent, request)
+        left = await self._leftovers(chart, agent, request)
         if not left:
             return options
         local = tuple(option for option in options if option.locality == LOCAL)
@@ -87,6 +87,15 @@ class ModelGateway:
                 "the guard must mask the request; check its rules and version",
             )
         return local
+
+    async def _leftovers(
+        self, chart: LiveChart, agent: EffectiveAgent, request: ChatRequest
+    ) -> tuple[str, ...]:
+        rules = self._services.chart.guard_rules(chart.snapshot.tenant, agent.key)
+        try:
+            return await self._scan.leftovers(agent, rules, request)
+        except Denied as error:
+            raise Denied("EgressBlocked", error.message, error.fix) from error
 
     async def _note_refusal(self, identity: AgentIdentity, held: HeldTask, error: CadreError) -> None:
         data: Mapping[str, object] = {"reason": error.reason}

@@ -1,5 +1,6 @@
 """One bill per logical call: room is reserved before, settled once after, released when nothing was used."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Ledger:
         bill: Bill,
         error: BaseException,
     ) -> None:
-        reason = error.reason if isinstance(error, ModelFault) else type(error).__name__
+        reason = _reason(error)
         self._metrics.model_calls.labels(option.provider.key, reason).inc()
         if bill.partial is None:
             if not reservation.already_settled:
@@ -104,3 +105,10 @@ class Ledger:
             self._metrics.model_seconds.labels(provider).observe(finished.latency_ms / 1000)
         self._metrics.model_tokens.labels(provider, "input").inc(usage.input_tokens)
         self._metrics.model_tokens.labels(provider, "output").inc(usage.output_tokens)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ModelFault):
+        return error.reason
+    gone = isinstance(error, ConnectionError | asyncio.CancelledError)
+    return "GuardGone" if gone else type(error).__name__

@@ -9,8 +9,7 @@ from cadre_api.protocol.guard import GuardRules
 from cadre_controller.gateways.model.request import ChatRequest
 from cadre_controller.ports import Masker
 from cadre_controller.tokens_in import classes_in
-from cadre_core.bundle import bundle_payload
-from cadre_core.model import EffectiveAgent, Snapshot
+from cadre_core.model import EffectiveAgent
 
 
 class EgressScan:
@@ -20,10 +19,9 @@ class EgressScan:
         self._masker = masker
 
     async def leftovers(
-        self, snapshot: Snapshot, agent: EffectiveAgent, request: ChatRequest
+        self, agent: EffectiveAgent, rules: GuardRules, request: ChatRequest
     ) -> tuple[str, ...]:
         """Entity types that are still there in clear; raises MaskingFailed when it cannot tell."""
-        rules = guard_rules(snapshot, agent.key)
         known = frozenset(_leaves([dict(tool.input_schema) for tool in agent.tools]))
         known |= {tool.description for tool in agent.tools}
         texts = dict.fromkeys(text for text in request.texts() if text not in known)
@@ -32,11 +30,6 @@ class EgressScan:
     def classes_of_tokens(self, request: ChatRequest) -> frozenset[str]:
         """The data classes that the tokens in a request stand for."""
         return classes_in(dict(request.body))
-
-
-def guard_rules(snapshot: Snapshot, agent: str) -> GuardRules:
-    """The guard's rules for an agent, exactly as its bundle states them."""
-    return GuardRules.model_validate(bundle_payload(snapshot, agent)["guard"])
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -4,7 +4,6 @@ from cadre_api.protocol.base import Effect
 from cadre_api.protocol.guard import ToolCallResponse, ToolDecisionRequest
 from cadre_api.protocol.tasks import Evaluation
 from cadre_controller.errors import CadreError
-from cadre_controller.gateways.model.scan import guard_rules
 from cadre_controller.gateways.tools.decide import DecidedCall, ToolDecider
 from cadre_controller.gateways.tools.execute import Executed, Executor
 from cadre_controller.gateways.tools.mcp import McpError
@@ -81,7 +80,7 @@ class ToolGateway:
             return ""
 
     async def _run(self, identity: AgentIdentity, call: DecidedCall, tool: EffectiveTool) -> Executed:
-        rules = guard_rules(call.chart.snapshot, call.agent.key)
+        rules = self._services.chart.guard_rules(call.held.tenant, call.agent.key)
         if tool.server == MESH:
             raw, replayed = await self._mesh.run(identity, call, tool)
             return Executed(await masked(self._services.masker, call.held, raw, rules), replayed)

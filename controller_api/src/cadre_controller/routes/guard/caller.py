@@ -22,6 +22,11 @@ def caller(call: Call[I]) -> AgentIdentity:
     return identity
 
 
+def traceparent(call: Call[I]) -> str:
+    """The trace that the request belongs to (W3C), empty when it names none."""
+    return call.request.headers.get("traceparent", "")
+
+
 async def in_slices(
     call: Call[I], seconds: float, look: Callable[[float], Awaitable[T]], empty: Callable[[T], bool]
 ) -> T:

@@ -1,13 +1,12 @@
 """Model calls: an OpenAI chat completions endpoint that only guards can reach."""
 
 from aiohttp import web
-from opentelemetry.trace import SpanKind
 
 from cadre_api.protocol.base import Message, type_json
 from cadre_controller.gateways.model.call import CallHeaders, PreparedCall
 from cadre_controller.gateways.model.request import parse_chat
 from cadre_controller.refusals import BadRequest
-from cadre_controller.routes.guard.caller import caller
+from cadre_controller.routes.guard.caller import caller, traceparent
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table, parse_json, read_body
 
 TABLE = Table(Scope.GUARD)
@@ -34,9 +33,7 @@ async def chat(call: Call[ChatBody]) -> Answer:
     """One model call: checked, paid, scanned again, forwarded."""
     identity, runtime = caller(call), call.runtime
     headers = _headers(call.request)
-    with runtime.tracing.span(
-        "model/chat", identity.tenant, call.request.headers.get("traceparent", ""), SpanKind.SERVER
-    ):
+    with runtime.tracing.served("model/chat", identity.tenant, traceparent(call)):
         body = await read_body(call.request, _MAX_BODY, ("application/json",))
         prepared = await runtime.models.prepare(identity, headers, parse_chat(parse_json(body), len(body)))
         if prepared.request.stream:

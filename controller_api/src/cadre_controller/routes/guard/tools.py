@@ -6,7 +6,7 @@ from cadre_api.protocol.base import Message
 from cadre_api.protocol.guard import ApprovalWait, ToolCallRequest, ToolCallResponse, ToolDecisionRequest
 from cadre_api.protocol.tasks import Evaluation
 from cadre_controller.errors import NotFound
-from cadre_controller.routes.guard.caller import LONGEST_WAIT, caller
+from cadre_controller.routes.guard.caller import LONGEST_WAIT, caller, traceparent
 from cadre_controller.routes.table import Answer, Call, Scope, Table
 
 TABLE = Table(Scope.GUARD)
@@ -22,9 +22,7 @@ class WaitQuery(Message):
 async def decide(call: Call[ToolDecisionRequest]) -> Answer:
     """Would this tool call be permitted? Creates the approval it needs; executes nothing."""
     identity = caller(call)
-    with call.runtime.tracing.span(
-        "tools/decide", identity.tenant, call.request.headers.get("traceparent", "")
-    ):
+    with call.runtime.tracing.served("tools/decide", identity.tenant, traceparent(call)):
         return await call.runtime.tools.decide(identity, call.input)
 
 
@@ -32,9 +30,7 @@ async def decide(call: Call[ToolDecisionRequest]) -> Answer:
 async def execute(call: Call[ToolCallRequest]) -> Answer:
     """Decide again and make the call once."""
     identity = caller(call)
-    with call.runtime.tracing.span(
-        "tools/call", identity.tenant, call.request.headers.get("traceparent", "")
-    ):
+    with call.runtime.tracing.served("tools/call", identity.tenant, traceparent(call)):
         return await call.runtime.tools.call(identity, call.input)
 
 
