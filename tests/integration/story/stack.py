@@ -86,13 +86,22 @@ class Stack:
         """The scripted model, as a client sees it."""
         return Scripted(f"http://127.0.0.1:{self.model}")
 
-    def write_chart(self, *, bank_seconds: float = 0, provider: int = 0, tool_timeout: str = "30s") -> None:
+    def write_chart(
+        self,
+        *,
+        bank_seconds: float = 0,
+        provider: int = 0,
+        provider_timeout: str = "120s",
+        tool_timeout: str = "30s",
+    ) -> None:
         """Copy the example and point it at our files and ports."""
         shutil.copytree(
             ACME, self.chart, dirs_exist_ok=True, ignore=shutil.ignore_patterns("story", "__pyc*")
         )
         models = (ACME / "models.yaml").read_text().replace(":7460/", f":{provider or self.model}/")
-        (self.chart / "models.yaml").write_text(models)
+        (self.chart / "models.yaml").write_text(
+            models.replace("timeout: 120s", f"timeout: {provider_timeout}")
+        )
         tools = yaml.safe_load((ACME / "tools.yaml").read_text())
         tools["spec"]["limits"]["timeout"] = tool_timeout
         tools["spec"]["stdio"]["env"] = [

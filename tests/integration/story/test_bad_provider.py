@@ -24,6 +24,8 @@ PASSING_FAULTS = {
     "error event": "{errorEvent: overloaded}",
     "empty": "{empty: true}",
     "cut": "{cutAfter: 3}",
+    "hang": "{hangAfter: 3}",
+    "silence": "{silent: true}",
 }
 
 
@@ -33,7 +35,7 @@ def provider(acme: Stack, rules: str, tmp_path: Path) -> Iterator[Scripted]:
     file = tmp_path / "scenario.yaml"
     file.write_text("format: cadre-scripted/1\nrules:\n" + rules)
     with scripted(file) as server:
-        acme.apply(provider=server.port)
+        acme.apply(provider=server.port, provider_timeout="4s")
         yield server
 
 
@@ -54,6 +56,7 @@ def test_a_fault_that_passes_is_survived(acme: Stack, tmp_path: Path, fault: str
     faulty = f"  - {{name: faulty, times: 1, reply: {{text: The Nordlight is a lamp, fault: {fault}}}}}\n"
     with provider(acme, faulty + GOOD, tmp_path) as server:
         shines(ask(acme))
+        assert next(request["rule"] for request in server.requests()) == "faulty"
         assert leaks(seeded_values(), server.raw()) == {}
 
 
