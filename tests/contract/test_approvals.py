@@ -13,6 +13,7 @@ from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import HeldTask, ToolApprovalRequest
 from cadre_core.model import ApprovalRule
+from tests.contract.company import documents
 from tests.contract.conftest import TENANT
 
 pytestmark = pytest.mark.postgres
@@ -113,6 +114,22 @@ async def test_who_asks_never_decides(services: Services, finance: AgentIdentity
     with pytest.raises(Denied, match="SeparationOfDuties"):
         await services.approvals.decide(head, approval.id, YES)
     assert (await services.approvals.decide(person(services, "boss"), approval.id, YES)).state == "Approved"
+
+
+async def test_a_rule_can_keep_somebody_from_deciding(services: Services, held: HeldTask) -> None:
+    view = await services.approvals.request_tool(held, asking())
+    policy = """
+---
+apiVersion: cadre.dev/v1alpha1
+kind: Policy
+metadata: {name: hands-off, namespace: orbit}
+spec:
+  targets: [{nodeRef: {name: finance}, scope: Node}]
+  rules: [{name: not-here, effect: Deny, actions: [DecideApproval]}]
+"""
+    await services.chart.apply(documents(extra=policy), services.directory.admin_actor(TENANT))
+    with pytest.raises(Denied, match="PolicyDenied"):
+        await services.approvals.decide(person(services, "head"), view.id, YES)
 
 
 async def test_quorum_needs_different_people(services: Services, held: HeldTask) -> None:

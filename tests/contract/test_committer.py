@@ -21,7 +21,7 @@ from cadre_controller.store.committer import Committer
 from cadre_controller.store.pool import open_database
 from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.work import BudgetHold, Idempotency, Rejected, RowMissing, Statement, Work
-from tests.support.postgres import eventually
+from tests.support.postgres import eventually, fresh_database, open_server
 
 pytestmark = pytest.mark.postgres
 T = "orbit"
@@ -249,3 +249,25 @@ async def test_a_commit_wakes_waiters_of_another_process(kernel: Kernel, dsn: st
             await waiting
         finally:
             await listener.stop()
+
+
+async def test_a_crash_of_postgres_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    with open_server("embedded") as server, fresh_database(server) as dsn:
+        assert server.crash is not None
+        async with open_kernel(dsn, tmp_path) as kernel:
+            acknowledged: set[str] = set()
+
+            async def writer(numbers: range) -> None:
+                for n in numbers:
+                    await kernel.submit(session(f"s-{n}", audit=(kernel.audit(ACTOR, "write", str(n)),)))
+                    acknowledged.add(f"s-{n}")
+
+            async def enough() -> bool:
+                return len(acknowledged) >= 40
+
+            writing = asyncio.gather(*(writer(range(start, 160, 8)) for start in range(8)))
+            await eventually(enough, 60)
+            await asyncio.to_thread(server.crash)
+            await writing
+            assert await stored(kernel) == acknowledged == {f"s-{n}" for n in range(160)}
+            await chain_holds(kernel, 160)

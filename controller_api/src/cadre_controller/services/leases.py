@@ -39,22 +39,12 @@ class LeaseService:
         """
         tenant, agent, instance = identity.tenant, identity.agent, identity.instance
         row = await self._kernel.db.fetch_one(tenant, "instance_find", tenant, agent, instance)
-        if row is not None:
-            if not row["active"]:
-                raise Conflict(
-                    "InstanceRetired", "a newer instance of this agent runs", "start as a new instance"
-                )
-            return 0
-        now = self._kernel.clock.now()
-        statements = (
-            Statement("instance_retire", (tenant, agent, instance), expect_row=False),
-            Statement("instance_put", (tenant, agent, instance, now)),
-            Statement("agent_live_put", (tenant, agent, instance, "Starting", "", "{}", 0, "", now)),
-        )
-        facts = Facts({"instance": instance})
-        entry = self._kernel.audit(identity.actor, "agent.instance", f"agent:{agent}", facts=facts)
-        keys = frozenset({f"agent:{agent}"})
-        await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))
+        if row is None:
+            await self._register(identity)
+        elif not row["active"]:
+            raise Conflict(
+                "InstanceRetired", "a newer instance of this agent runs", "start as a new instance"
+            )
         rows = await self._kernel.db.fetch(tenant, "tasks_of_instances", tenant, agent, instance)
         for task in rows:
             await self._endings.take_back(task, "TakenOver")
@@ -134,6 +124,19 @@ class LeaseService:
         for row in lapsed:
             await self._endings.take_back(row, "LeaseExpired", lapsed_at=now)
         return len(overdue) + len(lapsed)
+
+    async def _register(self, identity: AgentIdentity) -> None:
+        tenant, agent, instance = identity.tenant, identity.agent, identity.instance
+        now = self._kernel.clock.now()
+        statements = (
+            Statement("instance_retire", (tenant, agent, instance), expect_row=False),
+            Statement("instance_put", (tenant, agent, instance, now), expect_row=False),
+            Statement("agent_live_put", (tenant, agent, instance, "Starting", "", "{}", 0, "", now)),
+        )
+        facts = Facts({"instance": instance})
+        entry = self._kernel.audit(identity.actor, "agent.instance", f"agent:{agent}", facts=facts)
+        keys = frozenset({f"agent:{agent}"})
+        await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))
 
     async def _claim_now(self, identity: AgentIdentity, capacity: int) -> ClaimResponse:
         tenant, agent = identity.tenant, identity.agent

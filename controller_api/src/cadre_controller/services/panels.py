@@ -8,6 +8,8 @@ from typing import Any
 
 from cadre_core.approvers import Level, approver_chain
 from cadre_core.model import ApprovalRule, Snapshot
+from cadre_core.policy.decide import PolicyProgram, PolicyRequest, evaluate
+from cadre_core.policy.request import NodeResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,19 @@ def escalate(question: Question, requirements: Sequence[Requirement]) -> tuple[R
         due = question.now + timedelta(seconds=requirement.rule.timeout_seconds)
         moved.append(replace(requirement, level=requirement.level + 1, due=due))
     return tuple(moved)
+
+
+def barred(program: PolicyProgram, person: str, node: str) -> str:
+    """Why a rule forbids this person to decide at this node; empty when none does.
+
+    Only rules count here: who stands in for an absent head holds no role there, and may decide all the same.
+    """
+    resource = NodeResource(node)
+    decision = evaluate(program, PolicyRequest(f"person:{person}", node, "DecideApproval", resource))
+    return decision.message or decision.reason if decision.reason in _BY_RULE else ""
+
+
+_BY_RULE = frozenset({"DeniedByRule", "ConditionError", "PolicyError"})
 
 
 def next_due(requirements: Sequence[Requirement], now: datetime) -> datetime:

@@ -178,7 +178,10 @@ class Committer:
     async def _connected(self) -> Any:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, server_settings={"application_name": "cadre-committer"}, timeout=10
+                self._dsn,
+                # Acknowledged means durable, whatever the server's default is.
+                server_settings={"application_name": "cadre-committer", "synchronous_commit": "on"},
+                timeout=10,
             )
             await prepare_connection(self._connection)
         return self._connection
