@@ -90,6 +90,7 @@ class Worker:
             await self._stop_host()
 
     async def _step(self) -> None:
+        self._changed.clear()  # before looking: a change from here on interrupts the wait below
         bundle = self._bundles.usable()
         if bundle is None or bundle.lifecycle != "Running":
             self._show("Idle", "NoBundle" if bundle is None else bundle.lifecycle)
@@ -147,7 +148,6 @@ class Worker:
 
     async def _interrupted(self) -> None:
         """Something that makes waiting for work wrong: the end, new rights, a dead agent."""
-        self._changed.clear()
         assert self._host is not None
         changed = asyncio.create_task(self._changed.wait())
         dead = asyncio.create_task(self._host.client.wait_closed())
@@ -196,7 +196,6 @@ class Worker:
     async def _wait_for_change(self) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), _IDLE_SECONDS)
-        self._changed.clear()
 
     async def _finish_active(self) -> None:
         self._show("Draining")
