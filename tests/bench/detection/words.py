@@ -43,7 +43,9 @@ def main() -> None:
     places = usable(name for name, people in sources.cities().items() if people >= LARGE_TOWN)
     (DATA / "names.json").write_text(json.dumps(by_locale, ensure_ascii=False, indent=0), "utf-8")
     (DATA / "places.json").write_text(json.dumps(places, ensure_ascii=False, indent=0), "utf-8")
-    print(len(by_locale), "locales,", sum(len(n) for both in by_locale.values() for n in both.values()), "names")
+    print(
+        len(by_locale), "locales,", sum(len(n) for both in by_locale.values() for n in both.values()), "names"
+    )
     print(len(places), "towns")
 
 

@@ -1,0 +1,121 @@
+"""Whether a run of capitalised words names a person or a place: what the words are plus what surrounds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cadre_detect.lexicon import Flags, look_up
+from cadre_detect.names.context import Signs, around
+from cadre_detect.names.words import Kind, Word, capitalised, joined
+
+THRESHOLD = 0.5
+_NAMING = frozenset({Kind.NAME, Kind.EITHER, Kind.UNKNOWN, Kind.INITIAL, Kind.PLACE})
+_LONGEST = 6
+_CODE = re.compile(
+    r"^\s*(?:[+-]\s*)?(?:(?:async )?def |class \w|import \w|from [\w.]+ import|const |let |var |return\b.*[;(\[]|public |private "
+    r"|raise |SELECT |#include|@\w+\()|\(\);|=>|</|/>|\)\s*;\s*\Z|\{\s*\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Words that may be one name, and the verdict so far."""
+
+    words: tuple[Word, ...]
+    signs: Signs
+    person: float
+    place: float
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.words[-1].end
+
+
+def candidates(text: str, language: str) -> Iterator[Candidate]:
+    """Every run of words that could be a name."""
+    for run in _runs(text, foreign=language != "en"):
+        heading = sum(word.kind in (Kind.ORDINARY, Kind.STOP) for word in run) >= 2
+        for words in _naming(run):
+            signs = around(text, words[0].start, words[-1].end)
+            code = _in_code(text, words[0].start)
+            person = _person(words) + signs.person - (1.5 if heading and not signs.strong else 0.0)
+            person -= (1.5 if code else 0.0) + (1.5 if language == "de" and not signs.strong else 0.0)
+            place = _place(text, words) + signs.place - (1.5 if signs.company or signs.strong else 0.0)
+            yield Candidate(words, signs, person, place)
+
+
+def _runs(text: str, *, foreign: bool) -> Iterator[list[Word]]:
+    run: list[Word] = []
+    for word in capitalised(text, foreign=foreign):
+        if run and not joined(text, run[-1], word):
+            yield run
+            run = []
+        run.append(word)
+    if run:
+        yield run
+
+
+def _naming(run: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
+    """The stretches of a run without ordinary words."""
+    stretch: list[Word] = []
+    for word in [*run, None]:
+        if word is not None and word.kind in _NAMING:
+            stretch.append(word)
+            continue
+        if any(w.kind is not Kind.INITIAL for w in stretch) and len(stretch) <= _LONGEST:
+            yield tuple(stretch)
+        stretch = []
+
+
+def _person(words: tuple[Word, ...]) -> float:
+    score = _alone(words[0]) if len(words) == 1 else _together(words)
+    if all(word.text.isupper() for word in words):
+        score -= 3.0 if len(words) == 1 else 1.0
+    return score
+
+
+def _alone(word: Word) -> float:
+    frequent = Flags.FREQUENT in word.flags
+    match word.kind:
+        case Kind.NAME if Flags.GIVEN in word.flags:
+            return 2.0
+        case Kind.NAME:
+            return 1.0 if frequent else 0.6
+        case Kind.EITHER if Flags.GIVEN in word.flags and not word.flags & (Flags.WORD | Flags.FOREIGN):
+            return 0.6
+        case Kind.EITHER:
+            return -0.8 if Flags.GIVEN in word.flags and frequent else -1.8
+        case Kind.UNKNOWN:
+            return 0.5 if len(word.text) > 2 else -1.0
+    return -3.0
+
+
+def _together(words: tuple[Word, ...]) -> float:
+    kinds = [word.kind for word in words]
+    if Kind.NAME in kinds:
+        return 2.5
+    if Kind.PLACE in kinds:
+        return -0.5
+    if Flags.GIVEN in words[0].flags or Kind.UNKNOWN in kinds:
+        return 1.2
+    return 0.6 if Kind.INITIAL in kinds else -1.2
+
+
+def _place(text: str, words: tuple[Word, ...]) -> float:
+    known = Flags.PLACE in look_up(text[words[0].start : words[-1].end])
+    if known:
+        return 2.0 if words[0].kind is Kind.PLACE or len(words) > 1 else 0.8
+    return -0.5 if words[0].kind is Kind.UNKNOWN else -1.5
+
+
+def _in_code(text: str, start: int) -> bool:
+    line_end = text.find("\n", start)
+    return bool(_CODE.search(text[text.rfind("\n", 0, start) + 1 : line_end if line_end >= 0 else len(text)]))
