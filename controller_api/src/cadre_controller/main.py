@@ -100,7 +100,7 @@ async def _opened(
         ) from error
     except Unavailable as error:
         fix = "start Postgres or correct CADRE_DATABASE_URL"
-        raise CannotStart("DatabaseUnavailable", error.message, error.fix or fix) from error
+        raise CannotStart("DatabaseUnavailable", error.message, fix) from error
     except CadreError as error:
         raise CannotStart(error.reason, error.message, error.fix or "see the log") from error
 

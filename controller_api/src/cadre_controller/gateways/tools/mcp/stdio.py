@@ -141,6 +141,8 @@ class StdioTransport:
         except ValueError:
             _LOG.warning("tool server line too long", extra={"command": self._command[0]})
         finally:
+            if self._process is process:
+                self._process = None
             self._fail_waiting()
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
