@@ -1,16 +1,12 @@
-"""A chart on disk: which files belong to it, and whether Cadre would accept it, before anything starts."""
+"""A chart on disk: which files belong to it, and what is remembered of the last one; light to import."""
 
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
-from cadre_core.compile import compile_chart
-from cadre_core.load import parse_documents
-from cadre_core.model import Snapshot
 from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home, write_private
-from cadre_local.problems import ChartInvalidError
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 RESOURCE = re.compile(r"^(apiVersion|kind)\s*:", re.MULTILINE)
@@ -49,16 +45,6 @@ def read_documents(source: Path) -> Documents:
             "ChartTooLarge", f"{source} holds more than {SIZE_LIMIT >> 20} MiB of YAML", "split the chart"
         )
     return chosen
-
-
-def check(documents: Documents) -> Snapshot:
-    """Compile exactly as the controller will; raises `ChartInvalidError` with every problem."""
-    resources, problems = parse_documents(documents)
-    compiled = compile_chart(resources)
-    everything = (*problems, *(problem for problem in compiled.problems if problem not in problems))
-    if everything or compiled.snapshot is None:
-        raise ChartInvalidError(everything)
-    return compiled.snapshot
 
 
 def remember(home: Home, source: Path, documents: Documents) -> None:

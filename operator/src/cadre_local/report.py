@@ -10,7 +10,7 @@ from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError
 from cadre_local.paths import Home
 from cadre_local.state import Child, RunState
-from cadre_local.supervise.fleet import key_of
+from cadre_local.supervise.fleet import key_of, should_run
 
 PROBE_TIMEOUT = 0.5
 """Seconds to reach a provider; enough for a handshake, short enough for a status."""
@@ -114,7 +114,7 @@ def _documents(api: CadreApi, kind: str) -> Sequence[type_json]:
 
 def _agent(row: type_json, children: Mapping[str, Child]) -> type_json:
     child = children.get(f"guard:{key_of(row)}")
-    live = row.get("live")
+    live = row.get("live") if should_run(row) else None
     known: type_json = dict(live) if isinstance(live, dict) else {}
     return {
         "key": key_of(row),

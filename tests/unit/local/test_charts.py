@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cadre_local import charts
+from cadre_local import charts, offline
 from cadre_local.errors import CadreError, Exit
-from cadre_local.offline import offline_plan
 from cadre_local.paths import Home
 from cadre_local.problems import ChartInvalidError, problem_line
 
@@ -20,7 +19,7 @@ spec: {type: Organisation, title: A}
 
 
 def test_the_example_company_is_accepted() -> None:
-    snapshot = charts.check(charts.read_documents(ACME))
+    snapshot = offline.check(charts.read_documents(ACME))
     assert snapshot.tenant == "acme"
     assert "acme/finance-1" in snapshot.agents
 
@@ -37,7 +36,7 @@ def test_files_beside_a_chart_are_not_part_of_it(tmp_path: Path) -> None:
 def test_every_problem_is_a_line_an_editor_can_jump_to(tmp_path: Path) -> None:
     (tmp_path / "org.yaml").write_text(BAD)
     with pytest.raises(ChartInvalidError) as caught:
-        charts.check(charts.read_documents(tmp_path))
+        offline.check(charts.read_documents(tmp_path))
     line = problem_line(caught.value.problems[0])
     assert "org.yaml:4: OrgNode acme/acme: spec.type:" in line
     assert line.endswith("→ did you mean Organization?")
@@ -71,10 +70,10 @@ def test_the_last_chart_and_its_place_are_remembered(tmp_path: Path) -> None:
 
 
 def test_a_plan_without_a_controller() -> None:
-    snapshot = charts.check(charts.read_documents(ACME))
-    added = offline_plan(None, snapshot)["agents"]
+    snapshot = offline.check(charts.read_documents(ACME))
+    added = offline.offline_plan(None, snapshot)["agents"]
     assert isinstance(added, list)
     assert {item["change"] for item in added} == {"Added"}
-    same = offline_plan(snapshot, snapshot)["agents"]
+    same = offline.offline_plan(snapshot, snapshot)["agents"]
     assert isinstance(same, list)
     assert {item["change"] for item in same} == {"Same"}

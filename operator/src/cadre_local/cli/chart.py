@@ -28,7 +28,7 @@ source_option = click.option(
 def apply(session: Session, source: Path, dry_run: bool) -> None:
     """Put a chart in force, whole or not at all."""
     documents = charts.read_documents(source)
-    charts.check(documents)
+    offline.check(documents)
     answer = session.api().apply(documents, dry_run=dry_run)
     if not dry_run and session.home.chart.is_dir():
         charts.remember(session.home, source, documents)
@@ -53,7 +53,7 @@ def plan(session: Session, source: Path, against: Path | None) -> None:
     Compares with the running controller; when none runs, with the chart given by --against, or with nothing.
     """
     documents = charts.read_documents(source)
-    snapshot = charts.check(documents)
+    snapshot = offline.check(documents)
     if against is None:
         try:
             answer = session.api().plan(documents)
@@ -62,5 +62,5 @@ def plan(session: Session, source: Path, against: Path | None) -> None:
                 raise
             answer = offline.offline_plan(None, snapshot)
     else:
-        answer = offline.offline_plan(charts.check(charts.read_documents(against)), snapshot)
+        answer = offline.offline_plan(offline.check(charts.read_documents(against)), snapshot)
     session.emit(answer, lambda console: render_plan(console, answer))

@@ -21,6 +21,7 @@ from cadre_local.supervise.programs import public_url
 DEFAULT_PORT = 7440
 DEFAULT_GUARD_PORT = 7441
 DEFAULT_SCRIPTED_PORT = 7460
+PIPE_WIDTH = 240
 FORMATS = ("table", "json", "yaml")
 
 
@@ -40,8 +41,11 @@ class Session:
 
     @property
     def console(self) -> Console:
-        """Standard output, as wide as it is."""
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        """Standard output, as wide as it is; a pipe is wide and wraps nothing."""
+        if sys.stdout.isatty():
+            return Console(highlight=False)
+        width = None if self.environ.get("COLUMNS") else PIPE_WIDTH
+        return Console(highlight=False, soft_wrap=True, width=width)
 
     @property
     def is_table(self) -> bool:

@@ -11,7 +11,7 @@ from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.render.tables import print_approvals, print_table, print_tasks
 from cadre_local.report import dig, name_of
-from cadre_local.supervise.fleet import key_of, live_state
+from cadre_local.supervise.fleet import key_of, live_state, should_run
 
 KINDS = {
     "orgnodes": "OrgNode",
@@ -96,6 +96,11 @@ def get(session: Session, kind: str, name: str | None) -> None:
         session.emit({"items": documents}, lambda console: _print_documents(console, plural, documents))
 
 
+def _phase(row: type_json) -> str:
+    """What a guard that is gone said last is no news."""
+    return (live_state(row) if should_run(row) else "") or str(row.get("lifecycle", ""))
+
+
 def _named(items: Sequence[type_json], name: str | None, key: Callable[[type_json], str]) -> list[type_json]:
     return [item for item in items if not name or key(item) == name or key(item).endswith(f"/{name}")]
 
@@ -106,7 +111,7 @@ def _print_agents(console: Console, rows: Sequence[type_json]) -> None:
             key_of(row),
             row.get("node"),
             row.get("profile"),
-            live_state(row) or row.get("lifecycle"),
+            _phase(row),
             row.get("owner"),
         )
         for row in rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cadre_local import charts, goose, ports
+from cadre_local import charts, goose, offline, ports
 from cadre_local.cli.context import (
     DEFAULT_GUARD_PORT,
     DEFAULT_PORT,
@@ -60,7 +60,7 @@ def up(
     home.check()
     documents = charts.read_documents(source) if source else ()
     if documents:
-        charts.check(documents)
+        offline.check(documents)
     if current := control.running(home):
         _update(session, current, source, documents)
         return

@@ -48,8 +48,7 @@ class Stage:
             for name, value in os.environ.items()
             if name not in {"CADRE_SERVER", "CADRE_AS", "CADRE_TOKEN"}
         }
-        ledger = {"LEDGER_FILE": str(self.root / "ledger.db")}
-        return {**kept, **ledger, **environment(self.provider), "CADRE_HOME": str(self.home.root)}
+        return {**kept, **environment(self.provider), "CADRE_HOME": str(self.home.root)}
 
     def up_arguments(self) -> list[str]:
         """How `cadre up` is called."""
@@ -83,8 +82,18 @@ def build(provider: Provider) -> Stage:
         root.chmod(0o711)
     stage = Stage(root, pick_free(), pick_free(), pick_free(), provider)
     shutil.copytree(EXAMPLE, stage.chart)
+    _own_ledger(stage)
     (_retarget_scripted if provider.scripted else _retarget_real)(stage)
     return stage
+
+
+def _own_ledger(stage: Stage) -> None:
+    """A ledger file of this run: nobody's earlier bookings, and none left behind."""
+    tools = stage.chart / "tools.yaml"
+    documents = list(yaml.safe_load_all(tools.read_text()))
+    for document in documents:
+        document["spec"]["stdio"]["env"] = [{"name": "LEDGER_FILE", "value": str(stage.root / "ledger.db")}]
+    tools.write_text(yaml.safe_dump_all(documents, sort_keys=False))
 
 
 def _retarget_scripted(stage: Stage) -> None:

@@ -14,8 +14,8 @@ GOOD = frozenset({"Ready", "Idle", "Busy"})
 
 def render_status(console: Console, report: type_json) -> None:
     """Print the whole report."""
-    console.print(_machine(report))
-    console.print(_company(report))
+    console.print(_machine(report), soft_wrap=False)
+    console.print(_company(report), soft_wrap=False)
 
 
 def _machine(report: type_json) -> Tree:

@@ -69,9 +69,7 @@ class Supervisor:
     async def _serve(self) -> None:
         write_private(self._home.desktop_token, self._secret)
         self._journal.tenant(self._tenant)
-        url = self._options.database_url or await self._start_postgres()
-        if self._options.scripted:
-            await self._start("scripted model", programs.scripted_model(self._options, os.environ))
+        url = await self._start_database_and_model()
         await self._start("controller", programs.controller(self._options, url, os.environ))
         await asyncio.to_thread(self._log_in)
         await self._apply()
@@ -79,13 +77,26 @@ class Supervisor:
         self._journal.phase(Phase.READY)
         await self._watch()
 
-    async def _start_postgres(self) -> str:
+    async def _start_database_and_model(self) -> str:
+        """Both at once: neither needs the other."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                if not self._options.database_url:
+                    group.create_task(self._start_postgres())
+                if self._options.scripted:
+                    spec = programs.scripted_model(self._options, os.environ)
+                    group.create_task(self._start("scripted model", spec))
+        except ExceptionGroup as failed:
+            first = failed.exceptions[0]
+            raise (first if isinstance(first, CadreError) else failed) from failed
+        return self._options.database_url or postgres.socket_url(self._home)
+
+    async def _start_postgres(self) -> None:
         with self._journal.step("postgres"):
             if not (self._home.pg / "PG_VERSION").exists():
                 self._journal.note("postgres", "making a new database")
             spec = await asyncio.to_thread(postgres.prepare, self._home)
             await self._launch(spec)
-        return postgres.socket_url(self._home)
 
     async def _start(self, step: str, spec: ProgramSpec) -> None:
         with self._journal.step(step):
