@@ -18,6 +18,7 @@ from cadre_controller.ids import SortableIds
 from cadre_controller.keystore import KeyStore
 from cadre_controller.services.kernel import Kernel, system_actor
 from cadre_controller.store.committer import Committer
+from cadre_controller.store.listener import Listener
 from cadre_controller.store.pool import open_database
 from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.work import BudgetHold, Idempotency, Rejected, RowMissing, Statement, Work
@@ -223,8 +224,6 @@ async def test_after_stop_nothing_is_taken(dsn: str, tmp_path: Path) -> None:
 
 
 async def test_a_commit_wakes_waiters_of_another_process(kernel: Kernel, dsn: str, tmp_path: Path) -> None:
-    from cadre_controller.store.listener import Listener
-
     async with open_kernel(dsn, tmp_path) as other:
         listener = Listener(dsn, other.wakeups, other.committer.sender)
         await listener.start()

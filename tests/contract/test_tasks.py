@@ -12,6 +12,7 @@ from cadre_controller.errors import Conflict, Denied, IdempotencyKeyReused, Inva
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.endings import pause_before
+from cadre_detect import find_tokens, restore_text
 from tests.contract.company import PROMPT, SEEDED, documents
 from tests.contract.conftest import TENANT, opened
 
@@ -44,8 +45,6 @@ async def test_prompt_is_masked_before_it_is_stored_and_restores_exactly(
     assert not [value for value in SEEDED if value in view.prompt]
     stored = await services.tasks.get(TENANT, view.id)
     assert stored.prompt == view.prompt
-    from cadre_detect import find_tokens, restore_text
-
     tokens = [match.text for match in find_tokens(stored.prompt)]
     everything = frozenset({"INTERNAL", "PII", "FINANCIAL", "CREDENTIALS"})
     values = await services.pseudonyms.restore(clerk, view.session_id, tokens, everything)

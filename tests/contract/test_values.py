@@ -13,6 +13,7 @@ from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import ToolApprovalRequest, ToolResult
 from cadre_core.model import ApprovalRule
+from cadre_detect import find_tokens, restore_text
 from tests.contract.company import PROMPT, SEEDED
 from tests.contract.conftest import TENANT, opened
 from tests.support.encodings import appears
@@ -95,8 +96,6 @@ async def test_child_tasks_get_only_cleared_tokens(
     body = TaskCreate(prompt=f"Answer: {lease.prompt}", agent="sales-1")
     child = (await services.tasks.create(finance.actor, body, parent=held.as_parent())).view
     assert child.session_id != view.session_id
-    from cadre_detect import find_tokens, restore_text
-
     tokens = [m.text for m in find_tokens(child.prompt)]
     values = await services.pseudonyms.restore(
         clerk, child.session_id, tokens, frozenset({"INTERNAL", "PII"})
