@@ -32,9 +32,7 @@ def restoring_table() -> Table:
             ("pass the bytes through", bare),
         )
     )
-    notes = (
-        f"{_STREAMS} streams, {_DELTAS} deltas of {_CHARACTERS} characters; a token in every sentence, each cut",
-    )
+    notes = (f"{_STREAMS} streams, {_DELTAS} deltas of {_CHARACTERS} characters; a token a sentence, cut",)
     return Table(
         "guard: restoring, CPU per delta", ("what", "µs", "of parsing", "of pass-through"), rows, notes
     )

@@ -5,10 +5,12 @@ of the monotonic clock, which all processes of a machine share) stands in `syste
 """
 
 import asyncio
+import functools
 import json
 import random
-import sys
 import time
+from dataclasses import asdict, dataclass
+from urllib.request import Request, urlopen
 
 import uvloop
 from aiohttp import web
@@ -22,29 +24,63 @@ _TOKENS = 4
 _STAMP = "STAMP"
 
 
-class Source:
-    """Streams `deltas` pieces, one every `pause` seconds; the text repeats tokens of the request."""
+@dataclass(frozen=True)
+class Plan:
+    """`deltas` pieces, one every `pause` seconds; `together` requests wait for each other at first."""
 
-    def __init__(self, deltas: int, pause: float) -> None:
-        self._deltas = deltas
-        self._pause = pause
+    deltas: int = 1
+    pause: float = 0.0
+    together: int = 1
+
+
+def set_plan(port: int, plan: Plan) -> None:
+    """Tell a running source how the next streams are to be."""
+    body = json.dumps(asdict(plan)).encode()
+    urlopen(Request(f"http://127.0.0.1:{port}/plan", body), timeout=10).close()
+
+
+class Source:
+    """Streams as planned; the text repeats tokens of the request. Deltas are spread evenly over a pause."""
+
+    def __init__(self) -> None:
+        self._plan = Plan()
+        self._waiting = 0
+        self._go = asyncio.Event()
+
+    async def plan(self, request: web.Request) -> web.Response:
+        """A new plan."""
+        self._plan = Plan(**json.loads(await request.read()))
+        self._waiting, self._go = 0, asyncio.Event()
+        return web.Response()
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """A streamed chat completion."""
-        body = await request.text()
+        plan, body = self._plan, await request.text()
         tokens = TOKEN_RE.findall(body)[-_TOKENS:] or ["nobody"]
-        frames = _frames(reply_text(tokens, self._deltas * CHARACTERS))
+        frames = _frames(reply_text(tokens, plan.deltas * CHARACTERS))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        offset = await self._wait_for_others(plan)
         loop = asyncio.get_running_loop()
-        begin = loop.time()
+        begin = loop.time() + offset
         for number, (head, tail) in enumerate(frames):
-            if number:
-                await asyncio.sleep(begin + number * self._pause - loop.time())
+            if number or offset:
+                await asyncio.sleep(begin + number * plan.pause - loop.time())
             await response.write(head + str(time.monotonic_ns()).encode() + tail)
         await response.write(_last_frame() + b"data: [DONE]\n\n")
         await response.write_eof()
         return response
+
+    async def _wait_for_others(self, plan: Plan) -> float:
+        """Seconds to wait from now on."""
+        place = self._waiting
+        self._waiting += 1
+        if self._waiting % plan.together == 0:
+            self._go.set()
+            self._go = asyncio.Event()
+        else:
+            await self._go.wait()
+        return plan.pause * (place % plan.together) / plan.together
 
 
 def reply_text(tokens: list[str], size: int) -> str:
@@ -56,6 +92,7 @@ def reply_text(tokens: list[str], size: int) -> str:
     return text[:size]
 
 
+@functools.lru_cache(maxsize=1024)
 def _frames(text: str) -> list[tuple[bytes, bytes]]:
     pieces = [text[at : at + CHARACTERS] for at in range(0, len(text), CHARACTERS)]
     return [_split(_chunk({"content": piece}, None)) for piece in pieces]
@@ -84,10 +121,12 @@ def _chunk(delta: dict[str, str], finish: str | None, usage: dict[str, int] | No
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
-async def main(deltas: int, pause: float) -> None:
+async def main() -> None:
     """Serve until killed."""
     app = web.Application(client_max_size=16 * 1024 * 1024)
-    app.router.add_post("/v1/chat/completions", Source(deltas, pause).chat)
+    source = Source()
+    app.router.add_post("/plan", source.plan)
+    app.router.add_post("/v1/chat/completions", source.chat)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -96,4 +135,4 @@ async def main(deltas: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2])))
+    uvloop.run(main())

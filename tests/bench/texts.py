@@ -20,7 +20,7 @@ _CITIES = _words("Hamburg Lyon Boston Madrid Leeds Chicago Munich Denver Bristol
 _DOMAINS = _words("example.com mail.example.org post.example.net corp.example.de")
 _SUBJECTS = _words(
     """the quarterly plan, our supplier, the new lamp, this campaign, the warehouse, the support desk,
-    the survey, a pilot customer, the packaging, the price list, the release, the spring catalogue, the forecast""",
+    the survey, a pilot customer, the packaging, the price list, the release, the forecast""",
     ",",
 )
 _VERBS = _words("needs changes follows delays improves replaces covers explains doubles simplifies repeats")

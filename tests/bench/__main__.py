@@ -1,0 +1,59 @@
+"""`python -m tests.bench [guard] [submit] [streams] [--json FILE]`: absolutes, and ratios to a ceiling.
+
+The ceiling or rival is measured in the same run on the same machine; nothing here asserts a time.
+"""
+
+import argparse
+import importlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from tests.bench.processes import BenchError
+from tests.bench.report import Table, as_json, machine
+
+BENCHES = ("guard", "submit", "streams")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the named benches, all by default; 1 when one could not run."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _leave)
+    where = machine()
+    print(where.line(), flush=True)
+    tables: list[Table] = []
+    failed = False
+    for name in options.benches or BENCHES:
+        begin = time.monotonic()
+        try:
+            found: list[Table] = importlib.import_module(f"tests.bench.{name}").run()
+        except BenchError as error:
+            print(f"\n{name}: could not run: {error}", flush=True)
+            failed = True
+            continue
+        tables += found
+        for table in found:
+            print("\n" + table.text(), flush=True)
+        print(f"\n({name}: {time.monotonic() - begin:.0f} s)", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(where, tables), indent=1) + "\n", encoding="utf-8")
+    return int(failed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("benches", nargs="*", choices=BENCHES, metavar="|".join(BENCHES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
+    return parser
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Leave through every `finally`, so that nothing stays behind."""
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
