@@ -48,7 +48,7 @@ spec:
     - name: greet
       title: Greet
       parameters: [{name: tone, type: String, required: true}]
-      prompt: "Greet in a {{ tone }} tone."
+      prompt: "Please write in a {{ tone }} tone."
 ---
 apiVersion: cadre.dev/v1alpha1
 kind: RoleProfile

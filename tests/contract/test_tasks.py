@@ -263,7 +263,7 @@ spec:
 
 async def test_recipes_are_filled(services: Services, clerk: Actor) -> None:
     body = TaskCreate(prompt="To all.", agent="finance-1", recipe="greet", parameters={"tone": "warm"})
-    assert (await services.tasks.create(clerk, body)).view.prompt == "Greet in a warm tone.\n\nTo all."
+    assert (await services.tasks.create(clerk, body)).view.prompt == "Please write in a warm tone.\n\nTo all."
     with pytest.raises(InvalidInput, match="BadParameters"):
         await services.tasks.create(clerk, TaskCreate(prompt="x", agent="finance-1", recipe="greet"))
 
