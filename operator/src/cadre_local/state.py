@@ -82,6 +82,8 @@ class RunState(_Record):
     scripted: str = ""
     """Scenario file when the model is the scripted one."""
     chart: str = ""
+    warning: str = ""
+    """What is not as it should be although the rest runs."""
     tenant: str = ""
     """Root of the chart in force."""
 

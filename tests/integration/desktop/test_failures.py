@@ -93,6 +93,20 @@ def test_a_killed_foreground_takes_all_with_it(place: Installation) -> None:
     place.none_left()
 
 
+def test_one_agent_that_cannot_start_does_not_keep_the_others_from_work(place: Installation) -> None:
+    place.home.create()
+    (place.home.root / "agents" / "acme.finance-1").write_text("in the way")
+    result = place.cadre(*place.up_arguments("-f", str(place.chart)))
+    assert result.returncode == 6, place.logs()
+    assert "AgentsNotReady: not ready: acme/finance-1" in result.stderr
+    assert "acme.finance-1" in result.stderr
+    phases = {agent["key"]: agent["phase"] for agent in place.json("status")["agents"]}
+    assert phases["acme/marketing-1"] == "Idle"
+    assert phases["acme/finance-1"] != "Idle"
+    (place.home.root / "agents" / "acme.finance-1").unlink()
+    until(lambda: place.child("guard:acme/finance-1").phase is state.Phase.READY, place.logs)
+
+
 def start(place: Installation, *more: str) -> subprocess.Popen[str]:
     command = place.command(*place.up_arguments("-f", str(place.chart), *more))
     return subprocess.Popen(

@@ -39,7 +39,7 @@ def test_every_problem_is_a_line_an_editor_can_jump_to(tmp_path: Path) -> None:
         offline.check(charts.read_documents(tmp_path))
     line = problem_line(caught.value.problems[0])
     assert "org.yaml:4: OrgNode acme/acme: spec.type:" in line
-    assert line.endswith("→ did you mean Organization?")
+    assert "Organization" in line.partition(" → ")[2]
 
 
 @pytest.mark.parametrize(

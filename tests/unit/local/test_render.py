@@ -183,3 +183,17 @@ def test_a_plan_shows_what_widens_first() -> None:
 def test_a_masked_diff_shows_only_what_changed() -> None:
     assert [line.plain for line in masked_diff("a\nb", "a\nX")] == ["  a", "- b", "+ X"]
     assert [line.plain for line in masked_diff("a\nb", "X")] == ["- a", "- b", "+ X"]
+
+
+def test_echoes_are_left_out_and_a_decision_is_told_once() -> None:
+    condenser = story.Condenser()
+
+    def told(kind: str, summary: str) -> bool:
+        return condenser.wants(TaskEvent(seq=1, at=START, task_id="t", kind=kind, summary=summary))
+
+    assert not told("Decided", "acp.permission")
+    assert told("Decided", "ledger/post: Allowed")
+    assert not told("Decided", "ledger/post: Allowed")
+    assert told("Decided", "ledger/post: Approved")
+    assert told("ToolReturned", "ledger/post: ok")
+    assert told("Decided", "ledger/post: Approved")

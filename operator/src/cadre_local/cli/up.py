@@ -50,7 +50,7 @@ def up(
     port: int,
     guard_port: int,
     scripted_port: int,
-) -> None:
+) -> int:
     """Start everything on this machine and apply a chart.
 
     The chart is checked first; when anything is wrong with it, nothing starts and nothing changes. Run it
@@ -63,10 +63,10 @@ def up(
         offline.check(documents)
     if current := control.running(home):
         _update(session, current, source, documents)
-        return
+        return int(Exit.OK)
     chosen = Ports(public=port, guard=guard_port, scripted=scripted_port if scripted else 0)
     options = _prepare(session, home, source, scripted, chosen)
-    _start(session, control.launch(options, die_with_us=foreground), foreground)
+    return _start(session, control.launch(options, die_with_us=foreground), foreground)
 
 
 def _prepare(
@@ -120,18 +120,17 @@ def _check_scenario(scenario: Path) -> None:
         )
 
 
-def _start(session: Session, launched: control.Launched, foreground: bool) -> None:
+def _start(session: Session, launched: control.Launched, foreground: bool) -> int:
     progress = Progress(session.console, quiet=not session.is_table)
     try:
         with progress:
             ready = launched.wait_ready(progress.starting)
-        session.emit(ready, lambda console: console.print(_summary(ready, foreground)))
-        if foreground:
-            code = launched.wait_end()
-            if code:
-                raise CadreError(
-                    "Stopped", f"the supervisor ended with code {code}", "read log/supervisor.log"
-                )
+        session.emit(ready, lambda console: console.print(_summary(ready, foreground), markup=False))
+        if ready.warning:
+            click.echo(f"warning {ready.warning}", err=True)
+        if foreground and (code := launched.wait_end()):
+            raise CadreError("Stopped", f"the supervisor ended with code {code}", "read log/supervisor.log")
+        return int(Exit.TIMED_OUT if ready.warning else Exit.OK)
     except KeyboardInterrupt:
         session.console.print("stopping …")
         launched.stop()

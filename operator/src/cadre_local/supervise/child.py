@@ -19,6 +19,7 @@ from cadre_local.supervise.spec import ProgramSpec
 LEASH = Path(__file__).with_name("leash.py")
 CONFIGURATION_ERROR = 2
 """Exit code by which our programs say that starting them again is useless."""
+CANNOT_START = 127
 READY_POLL = 0.05
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class ManagedChild:
         self.phase = Phase.STARTING
         self.restarts = 0
         self.detail = ""
+        self._refusal = ""
         self._identity: Identity | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._changed = changed
@@ -55,6 +57,15 @@ class ManagedChild:
     def pid(self) -> int | None:
         """The running process, if any."""
         return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def given_up(self) -> CadreError | None:
+        """Why its start counts as failed; it is tried again all the same."""
+        if self._failed is None or not self._failed.done():
+            return None
+        failure = self._failed.result()
+        assert isinstance(failure, CadreError)
+        return failure
 
     def view(self) -> Child:
         """The state as others see it."""
@@ -76,10 +87,8 @@ class ManagedChild:
             await asyncio.wait(waiting, timeout=self.spec.ready_within, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ready.cancel()
-        if self._failed.done():
-            failure = self._failed.result()
-            assert isinstance(failure, CadreError)
-            raise failure
+        if self.given_up:
+            raise self.given_up
         if not self._ready.is_set():
             raise CadreError(
                 "StartTimedOut",
@@ -112,11 +121,13 @@ class ManagedChild:
     async def _run_once(self) -> int:
         self._set(Phase.STARTING)
         try:
+            self._refusal = ""
             await asyncio.to_thread(self.spec.prepare)
             self._process = await self._spawn()
         except OSError as error:
             _log.error("program cannot start", extra={"program": self.spec.name, "error": str(error)})
-            return 127
+            self._refusal = str(error)
+            return CANNOT_START
         self._identity = identify(self._process.pid, self.spec.name)
         watch = asyncio.create_task(self._watch_ready())
         try:
@@ -153,9 +164,9 @@ class ManagedChild:
 
     def _note_exit(self, code: int) -> None:
         _log.warning("program ended", extra={"program": self.spec.name, "code": code})
-        hopeless = code in {CONFIGURATION_ERROR, 127} or self.restarts >= 3
+        hopeless = code in {CONFIGURATION_ERROR, CANNOT_START} or self.restarts >= 3
         if hopeless and self._failed and not self._failed.done():
-            self._failed.set_result(_give_up(self.spec, code))
+            self._failed.set_result(_give_up(self.spec, code, self._refusal))
 
     async def _terminate(self) -> None:
         process = self._process
@@ -196,8 +207,8 @@ def _describe(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
-def _give_up(spec: ProgramSpec, code: int) -> CadreError:
-    said = last_line(spec.log)
+def _give_up(spec: ProgramSpec, code: int, refusal: str) -> CadreError:
+    said = refusal or last_line(spec.log)
     return CadreError(
         "ProgramFailed", f"{spec.name} {_describe(code)}" + (f": {said}" if said else ""), f"read {spec.log}"
     )

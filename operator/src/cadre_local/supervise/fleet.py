@@ -36,6 +36,17 @@ class Fleet:
         """Agents that have a guard now."""
         return frozenset(self._guards)
 
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Agents that cannot work yet."""
+        return tuple(sorted(self.wanted - self.serving))
+
+    @property
+    def hopeless(self) -> tuple[CadreError, ...]:
+        """Why guards that are late will not come; empty while one may."""
+        failures = [self._guards[agent].given_up for agent in self.late]
+        return tuple(failure for failure in failures if failure) if all(failures) else ()
+
     def children(self) -> Iterable[Child]:
         """Views of all guards."""
         return [self._view(agent, guard) for agent, guard in sorted(self._guards.items())]

@@ -59,6 +59,11 @@ class Journal:
         self._state = self._state.model_copy(update={"tenant": name})
         self.write()
 
+    def warn(self, text: str) -> None:
+        """Say what is missing although the rest runs."""
+        self._state = self._state.model_copy(update={"warning": text})
+        self.write()
+
     @property
     def current(self) -> Phase:
         """How the whole is."""

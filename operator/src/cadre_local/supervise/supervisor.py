@@ -121,24 +121,32 @@ class Supervisor:
 
     async def _first_guards(self) -> None:
         with self._journal.step("agents"):
-            await self._fleet.reconcile()
             deadline = asyncio.get_running_loop().time() + AGENTS_READY_WITHIN
-            while self._fleet.wanted - self._fleet.serving:
+            await self._fleet.reconcile()
+            while self._fleet.late and not self._fleet.hopeless:
                 self._journal.note("agents", f"{len(self._fleet.serving)} of {len(self._fleet.wanted)} ready")
                 if asyncio.get_running_loop().time() > deadline:
-                    raise self._agents_late()
+                    break
                 await asyncio.sleep(0.25)
                 await self._fleet.reconcile()
-            self._journal.note("agents", f"{len(self._fleet.serving)} ready")
+            self._settle()
 
-    def _agents_late(self) -> CadreError:
-        late = sorted(self._fleet.wanted - self._fleet.serving)
-        return CadreError(
-            "AgentsNotReady",
-            f"not ready after {AGENTS_READY_WITHIN:g} s: {', '.join(late)}",
-            f"read {self._home.logs}/guard.*.log",
-            Exit.TIMED_OUT,
+    def _settle(self) -> None:
+        """All ready, or some (said, and kept running), or none: that start failed."""
+        late, serving = self._fleet.late, len(self._fleet.serving)
+        if late:
+            failure = self._agents_late(late)
+            if not serving:
+                raise failure
+            self._journal.warn(failure.line())
+        self._journal.note(
+            "agents", f"{serving} of {serving + len(late)} ready" if late else f"{serving} ready"
         )
+
+    def _agents_late(self, late: tuple[str, ...]) -> CadreError:
+        why = self._fleet.hopeless
+        message = f"not ready: {', '.join(late)}" + (f"; {why[0].message}" if why else "")
+        return CadreError("AgentsNotReady", message, f"read {self._home.logs}/guard.*.log", Exit.TIMED_OUT)
 
     async def _watch(self) -> None:
         while True:
