@@ -96,6 +96,7 @@ async def test_child_tasks_get_only_cleared_tokens(
     body = TaskCreate(prompt=f"Answer: {lease.prompt}", agent="sales-1")
     child = (await services.tasks.create(finance.actor, body, parent=held.as_parent())).view
     assert child.session_id != view.session_id
+    assert child.prompt == body.prompt, "a token of the caller is no forgery, whoever may see behind it"
     tokens = [m.text for m in find_tokens(child.prompt)]
     values = await services.pseudonyms.restore(
         clerk, child.session_id, tokens, frozenset({"INTERNAL", "PII"})

@@ -103,3 +103,10 @@ def test_clearance_of_the_nearest_profile_that_states_one() -> None:
     assert of(company(), "co/mkt-1").clearance == {"INTERNAL"}
     docs = set_field(company(), "RoleProfile/finance", "guard.clearance", ["PII"])
     assert of(docs).clearance == {"PII"}
+
+
+def test_naming_a_class_switches_its_opt_in_recognisers_on() -> None:
+    docs = company()
+    guarded(docs, "finance", {"mode": "Mask", "classes": [{"name": "PHI", "action": "Mask"}]})
+    assert of(docs).entity_actions["MEDICAL_CONDITION"] == "Mask"
+    assert "MEDICAL_CONDITION" not in of(company()).entity_actions

@@ -131,19 +131,13 @@ class Intake:
             )
 
     async def _mask(self, request: _Request, agent: EffectiveAgent) -> _Masked:
-        """Mask prompt and context for the agent's session; a calling agent's own tokens are passed on within
-        clearance."""
+        """Mask prompt and context for the agent's session; a calling agent's own tokens are passed on."""
         actor, tenant = request.actor, request.actor.tenant
         text = _filled(agent, request.body)
         if request.parent is not None:
             texts = (text, *request.body.context.values())
             await self._sessions.regrant(
-                tenant,
-                request.parent.session_id,
-                request.session_id,
-                texts,
-                agent.guard.clearance,
-                actor=actor,
+                tenant, request.parent.session_id, request.session_id, texts, actor=actor
             )
         rules: GuardRules = self._chart.guard_rules(tenant, agent.key)
         prompt = await self._masker.mask(tenant, request.session_id, text, rules)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from cadre_api.data_classes import DataClass
 from cadre_controller.errors import Denied, InvalidInput, NotFound
 from cadre_controller.ports import Actor, Masker
 from cadre_controller.services.chart import ChartService
@@ -12,6 +13,8 @@ from cadre_controller.services.models import SessionView, Shard
 from cadre_controller.services.pseudonyms import PseudonymService
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import Statement, Work
+
+EVERY_CLASS = frozenset(data_class.value for data_class in DataClass)
 
 
 class SessionService:
@@ -121,11 +124,15 @@ class SessionService:
         from_session: str,
         to_session: str,
         texts: Sequence[str],
-        clearance: frozenset[str],
+        clearance: frozenset[str] = EVERY_CLASS,
         *,
         actor: Actor | None = None,
     ) -> tuple[str, ...]:
-        """Tokens found in `texts`, granted to the other session where their class is within `clearance`."""
+        """Tokens found in `texts`, granted to the other session where their class is within `clearance`.
+
+        By default every token becomes known there, or it would count as a forged one; who may see behind it
+        is decided at each restoring.
+        """
         tokens = token_candidates(list(texts))
         who = actor or system_actor(tenant, "sessions")
         return await self._pseudonyms.regrant(who, from_session, to_session, tokens, clearance)

@@ -41,10 +41,12 @@ def effective_guard(profile: MergedProfile, levels: tuple[GuardLevel, ...]) -> G
     mode = _strictest(tuple(g.mode for g in stated)) or GuardMode.MASK
     classes = _own_classes(levels)
     entities = {*CLASS_OF_ENTITY, *classes, *(e.type for g in stated for e in g.entities)}
+    named = {entity for entity in entities if any(_named(entity, classes.get(entity), g) for g in stated)}
     actions = {entity: _action(entity, classes.get(entity), stated, mode) for entity in entities}
     return GuardSpec(
         mode=mode.value,
-        entity_actions={e: a.value for e, a in sorted(actions.items()) if a is not mode},
+        # naming an entity also switches on the recognisers that are off until somebody asks for them
+        entity_actions={e: a.value for e, a in sorted(actions.items()) if a is not mode or e in named},
         recognizers=_recognizers(levels),
         allow_list=_allow_list(levels),
         deny_list=tuple(sorted({term for level in levels for term in level.guard.deny_list})),
@@ -69,13 +71,19 @@ def _action(
 
 
 def _stated(entity: str, data_class: DataClass, guard: ProfileGuard | PolicyGuard) -> GuardMode | None:
+    named = _named(entity, data_class, guard)
+    if named is not None:
+        return named
+    return None if data_class in _OWN_DEFAULT else guard.mode
+
+
+def _named(entity: str, data_class: str | None, guard: ProfileGuard | PolicyGuard) -> GuardMode | None:
+    """The action of the entry that names this entity, or its class."""
     for entry in guard.entities:
         if entry.type == entity:
             return entry.action
-    for of_class in guard.classes:
-        if of_class.name is data_class:
-            return of_class.action
-    return None if data_class in _OWN_DEFAULT else guard.mode
+    of_class = data_class or class_of(entity)
+    return next((entry.action for entry in guard.classes if entry.name == of_class), None)
 
 
 def _own_classes(levels: tuple[GuardLevel, ...]) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from cadre_api.data_classes import DataClass
 from cadre_api.protocol.tasks import ApprovalState, TaskCreate, TaskState, TaskView
 from cadre_controller.errors import (
     BudgetExceeded,
@@ -26,10 +25,6 @@ from cadre_core.model import EffectiveTool
 _SLICE = 2.0
 _LONGEST_WAIT = 3600.0
 _FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DEAD})
-_KNOWN = frozenset(str(data_class) for data_class in DataClass)
-"""Every token of a result becomes known to the caller's session, or it would count as a forged one; who may
-see behind it is decided at each restoring, by clearance.
-"""
 _TOLD = (Denied, NotFound, InvalidInput, BudgetExceeded)
 """Refusals that the model should read; all others are the guard's to retry."""
 
@@ -126,7 +121,7 @@ class MeshTools:
         await self._wait(identity, call, _seconds(arguments.get("waitSeconds")), look)
         if view.result:
             await self._services.sessions.regrant(
-                held.tenant, view.session_id, held.session_id, (view.result,), _KNOWN
+                held.tenant, view.session_id, held.session_id, (view.result,)
             )
         answer = {"taskId": view.id, "state": view.state.value, "result": view.result, "reason": view.reason}
         return _answer({key: value for key, value in answer.items() if value})
