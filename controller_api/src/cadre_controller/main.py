@@ -16,9 +16,10 @@ from aiohttp import web
 
 from cadre_controller import logs
 from cadre_controller.app import guard_app, public_app
-from cadre_controller.errors import CadreError, KeystoreError, Unavailable
+from cadre_controller.errors import CadreError, KeystoreError, MaskingFailed, Unavailable
 from cadre_controller.gateways.model.forward import ForwardTimes
 from cadre_controller.runtime import Runtime, open_runtime
+from cadre_controller.services.masking import DetectMasker
 from cadre_controller.settings import Listen, Settings, SettingsError, from_environment
 
 _LOG = logging.getLogger(__name__)
@@ -69,9 +70,19 @@ async def _run(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serve(settings) as serving:
         _LOG.info("serving", extra={"publicPort": serving.public_port, "guardPort": serving.guard_port})
+        warming = asyncio.create_task(_warm_up(serving.runtime))
         await stop.wait()
         _LOG.info("stopping")
+        warming.cancel()
     _LOG.info("stopped")
+
+
+async def _warm_up(runtime: Runtime) -> None:
+    """Load the detector's language model now, so that the first task does not wait for it."""
+    masker = runtime.services.masker
+    if isinstance(masker, DetectMasker):
+        with contextlib.suppress(MaskingFailed):
+            await masker.warm_up()
 
 
 @asynccontextmanager

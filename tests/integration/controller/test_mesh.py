@@ -5,7 +5,7 @@ clearance.
 import asyncio
 import json
 
-from tests.integration.controller.stand import SAL, Held, Stand
+from tests.integration.controller.stand import SAL, Held, Stand, until
 from tests.integration.controller.test_ports import assert_problem
 
 
@@ -28,8 +28,12 @@ async def test_a_task_is_sent_waited_for_and_answered_within_clearance(stand: St
     does = await stand.claim()
     prompt = str(does.lease["prompt"])
     assert does.task == child and "PERSONx1" in prompt and "Miller" not in prompt
-    state = await (await stand.person()).get(f"/api/v1/tasks/{asks.task}")
-    assert state["state"] == "Waiting"
+    admin = await stand.person()
+
+    async def waits() -> bool:
+        return (await admin.get(f"/api/v1/tasks/{asks.task}"))["state"] == "Waiting"
+
+    await until(waits)
     await finish(does, f"Paid. {does.lease['prompt']}")
     answer = structured(await waiting)
     assert answer["state"] == "Succeeded" and str(answer["result"]).startswith("Paid.")

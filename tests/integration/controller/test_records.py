@@ -117,3 +117,21 @@ async def test_the_directory_answers_and_policy_explains(stand: Stand) -> None:
     assert_problem(await anna.post("/evaluate", {**body, "resource": {}}), 400, "BadRequest")
     kinds = await anna.get("/api/v1/resources/Agent")
     assert len(kinds["items"]) == 2  # type: ignore[arg-type]
+
+
+async def test_a_guard_gets_tokens_and_only_the_values_it_is_cleared_for(stand: Stand) -> None:
+    held = await stand.held()
+    session = held.lease["sessionId"]
+    values = {"EMAIL_ADDRESS": "x.y@desk.example", "IBAN_CODE": "DE89370400440532013000"}
+    items = [{"entityType": kind, "value": value} for kind, value in values.items()]
+    for _ in range(2):
+        issued = await held.guard.post("/guard/v1/pseudonyms/issue", {"sessionId": session, "items": items})
+        assert issued.status == 200, issued.text
+    tokens = issued["tokens"]
+    assert isinstance(tokens, list) and tokens[0].startswith("EMAILx1") and tokens[1].startswith("IBANx1")
+    asked = {"sessionId": session, "tokens": [*tokens, "EMAILx10000000000000000"]}
+    restored = await held.guard.post("/guard/v1/pseudonyms/restore", asked)
+    assert restored["values"] == {tokens[0]: "x.y@desk.example"}
+    elsewhere = await stand.held("Something else.")
+    asked["sessionId"] = elsewhere.lease["sessionId"]
+    assert (await elsewhere.guard.post("/guard/v1/pseudonyms/restore", asked))["values"] == {}
