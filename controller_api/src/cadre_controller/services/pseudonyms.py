@@ -29,6 +29,8 @@ class PseudonymService:
 
     async def issue(self, actor: Actor, session_id: str, items: Sequence[IssueItem]) -> tuple[str, ...]:
         """Tokens in the order of the items, granted to the session. Raises RateLimited."""
+        if not items:
+            return ()
         tenant = actor.tenant
         self._rate.take(f"{actor.id}", len(items))
         keys = self._kernel.keystore.tenant(tenant)
