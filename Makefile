@@ -1,10 +1,11 @@
 # Every target sets up what it needs: Python >= 3.11, make and npm are all a fresh machine must have.
 PYTHON ?= python3
+PYTEST_ARGS ?= -n 2 --dist loadfile
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench e2e nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard e2e nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,6 +47,9 @@ contracts: $(STAMP)  ## only the layer contracts
 generate: $(STAMP)  ## everything generated and committed: CRDs, golden files, OpenAPI
 	$(BIN)/python -m cadre_api.crdgen crds
 	$(BIN)/python -m cadre_controller.openapi docs/openapi.json
+
+bench-guard: $(STAMP)  ## detection: recall, precision and speed against stock presidio on unseen texts
+	@$(BIN)/python -m tests.bench.detection
 
 bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
 	@$(BIN)/python -m tests.bench
