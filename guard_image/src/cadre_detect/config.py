@@ -44,7 +44,7 @@ class DetectConfig:
     """People and places in prose: by lists and context, and by a language model where these leave a doubt."""
     language_model: bool = True
     """Whether `ner` may load the model (150 MB); without it what is in doubt is left alone."""
-    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "CA", "BR", "AU")
+    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "CA", "BR", "AU", "ES", "IT", "CH", "AT")
 
     def revision(self) -> bytes:
         """A digest that changes whenever findings could (cache key)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from cadre_detect import contextual, credentials, decode, names, ner, validated
+from cadre_detect import contextual, credentials, decode, names, national, ner, validated
 from cadre_detect.cache import SpanCache
 from cadre_detect.config import DetectConfig
 from cadre_detect.entities import CREDENTIALS, DATA_CLASSES, PII, TOKEN_LIKE
@@ -76,10 +76,9 @@ class Detector:
         wanted = self.config.entities
         yield from self._whole.scan(text)
         yield from self._denied.scan(text)
-        plain = list(contextual.scan(text, wanted))
-        dialled = [finding for finding in plain if finding.entity_type == "PHONE_NUMBER"]
-        yield from plain
-        yield from validated.scan(text, wanted, self.config.phone_regions, dialled)
+        yield from contextual.scan(text, wanted)
+        yield from validated.scan(text, wanted, self.config.phone_regions)
+        yield from national.scan(text, wanted)
         if wanted & _CREDENTIAL_TYPES:
             yield from (finding for finding in credentials.scan(text) if finding.entity_type in wanted)
         for entity, data_class, pattern in self._custom:

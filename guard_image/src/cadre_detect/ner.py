@@ -61,8 +61,13 @@ def opinions(text: str, lines: Sequence[tuple[int, int]], languages: tuple[str, 
     for language in languages:
         if language not in MODELS or (language in OPTIONAL and not _is_installed(MODELS[language])):
             continue
-        for (start, _), findings in zip(lines, _read(MODELS[language], [text[a:b] for a, b in lines]), strict=True):
-            found += [Finding(f.entity_type, start + f.start, start + f.end, f.score, f.data_class) for f in findings]
+        for (start, _), findings in zip(
+            lines, _read(MODELS[language], [text[a:b] for a, b in lines]), strict=True
+        ):
+            found += [
+                Finding(f.entity_type, start + f.start, start + f.end, f.score, f.data_class)
+                for f in findings
+            ]
     return found
 
 

@@ -1,41 +1,29 @@
-"""Numbers with rules of their own (cards, IBANs, SSNs, phones, addresses), judged by presidio's validators.
+"""Numbers with check digits or rules of their own: cards, accounts, social security, network addresses.
 
-A linear-time pass proposes candidates and only their surroundings are given to the validators, which are a
-hundred times slower. Time stamps, UUIDs and digests are taken out first: their digits look like anything.
+A linear-time pass proposes candidates and arithmetic judges them. Time stamps, UUIDs and digests are taken out
+first: their digits look like anything.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol
 
+from cadre_detect import phones
+from cadre_detect.checksums import iban_length, is_bitcoin_address, is_card, is_dea_number, is_iban, is_ssn
 from cadre_detect.entities import data_class_for
 from cadre_detect.findings import Finding
 from cadre_detect.linear import Pattern, compile_pattern
 
-
-class _Result(Protocol):
-    start: int
-    end: int
-    score: float
-
-
-class _Validator(Protocol):
-    def analyze(self, text: str, entities: list[str], nlp_artifacts: None) -> list[_Result]:
-        """presidio's recogniser call."""
+Spans = Iterator[tuple[int, int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
     entity_type: str
-    recognizer: str
     candidate: Pattern
-    accept: Callable[[str, int, int], bool]
-    prepare: Callable[[str], str] = str
+    judge: Callable[[str, int, int], Spans]
 
 
 _NOISE = compile_pattern(
@@ -45,6 +33,11 @@ _NOISE = compile_pattern(
     r"|\b\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\b"
     r"|\b[0-9a-f]{7,128}\b|\b[0-9A-F]{32,128}\b"
 )
+_SSN_WORDS = compile_pattern(
+    r"(?i)\b(?:ssn|social security|soc\.? ?sec|tax ?id|taxpayer|ss ?#|social)\b[^\n]{0,24}$"
+)
+_SSN = 9
+_LEAST = 12
 
 
 def without_noise(text: str) -> str:
@@ -59,140 +52,111 @@ def without_noise(text: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
-_SERIAL = compile_pattern(r"^(?:19|20)\d{2}[\-/.]\d+$")
-"""An invoice or ticket counted per year."""
-_CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
+def _card(text: str, start: int, end: int) -> Spans:
+    """Every row of whole groups that is a card; other numbers may stand close by."""
+    cuts = [i for i in range(start, end) if not text[i].isdigit()]
+    ends = [*cuts, end]
+    position = start
+    for first in [start, *(i + 1 for i in cuts)]:
+        for last in reversed(ends) if first >= position else ():
+            if _LEAST <= last - first and is_card(text[first:last]) and not _continues(text, first, last):
+                yield first, last, 1.0
+                position = last
+                break
 
 
-def _capitals(text: str) -> str:
-    """ASCII letters in upper case, length kept; presidio knows IBANs in capitals only."""
-    return text.translate(_CAPITALS)
-
-
-def _anything(text: str, start: int, end: int) -> bool:
-    return True
-
-
-def _public_address(text: str, start: int, end: int) -> bool:
-    """An address that tells of somebody: no loopback, no `a::b` of a program, no version."""
-    before = text[max(0, start - 9) : start].lower()
-    if before.rstrip().endswith(("version", "release")) or before.endswith(
-        ("v", "-", "_", "/v", "=v", ".", ":")
-    ):
-        return False
-    try:
-        address = ipaddress.ip_address(text[start:end].split("%")[0].split("/")[0])
-    except ValueError:
-        return False
-    if address.is_loopback or address.is_unspecified:
-        return False
-    return address.version == 4 or any(c.isdigit() for c in text[start:end])
-
-
-def _dialled(text: str, start: int, end: int) -> bool:
-    """A phone number written as one; bare digits are more often a counter or a time in seconds."""
-    number = text[start:end].strip("[( ")
-    around = text[start - 1 : start] + text[end : end + 1]
-    if any(c.isalnum() for c in around) or text[end : end + 1] == "%":
-        return False
-    if not number.isdigit():
-        return not _is_decimal(number) and not _SERIAL.search(number)
-    return number.startswith("0") or (len(number) == 10 and not number.startswith("1"))
-
-
-def _is_decimal(number: str) -> bool:
-    groups = number.split(".")
-    return (
-        len(groups) > 1
-        and all(g.isdigit() for g in groups)
-        and (len(groups) == 2 or all(len(g) == 3 for g in groups[1:]))
+def _continues(text: str, start: int, end: int) -> bool:
+    """Letters, digits or a decimal point glued to the number."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    decimal = (
+        before == "."
+        and text[start - 2 : start - 1].isdigit()
+        or after == "."
+        and text[end + 1 : end + 2].isdigit()
     )
+    return before.isalnum() or after.isalnum() or decimal
+
+
+def _iban(text: str, start: int, end: int) -> Spans:
+    """As many characters as accounts of the country have, blanks and hyphens not counted."""
+    wanted, last, compact = iban_length(text[start : start + 2]), start, ""
+    while last < end and len(compact) < wanted:
+        compact += text[last] if text[last].isalnum() else ""
+        last += 1
+    if wanted and not text[last : last + 1].isalnum() and is_iban(compact.upper()):
+        yield start, last, 1.0
+
+
+def _address(text: str, start: int, end: int) -> Spans:
+    """An address that tells of somebody: no loopback, no `a::b` of a program, no version."""
+    found = text[start:end].rstrip(".:") if not text[start:end].endswith("::") else text[start:end]
+    end = start + len(found)
+    before = text[max(0, start - 10) : start].lower()
+    if before.rstrip().endswith(("version", "release", "replaces")) or before.endswith(_VERSION_JOINTS):
+        return
+    try:
+        address = ipaddress.ip_address(found)
+    except ValueError:
+        return
+    if (
+        address.is_loopback
+        or address.is_unspecified
+        or text[end : end + 1].isalnum()
+        or text[start - 1 : start].isalnum()
+    ):
+        return
+    if address.version == 4 or (any(c.isdigit() for c in found) and len(found) > 4):
+        yield start, end, 0.95
+
+
+_VERSION_JOINTS = ("v", "-", "_", "/v", "=v", ".", ":")
+
+
+def _social_security(text: str, start: int, end: int) -> Spans:
+    value = text[start:end]
+    announced = bool(_SSN_WORDS.search(text[max(0, start - 40) : start]))
+    if is_ssn(value) and (announced or len(value) > _SSN):
+        yield start, end, 0.85 if announced else 0.5
+
+
+def _bitcoin(text: str, start: int, end: int) -> Spans:
+    if is_bitcoin_address(text[start:end]):
+        yield start, end, 1.0
+
+
+def _prescriber(text: str, start: int, end: int) -> Spans:
+    if is_dea_number(text[start:end]):
+        yield start, end, 1.0
 
 
 _FAMILIES = (
-    _Family("CREDIT_CARD", "CreditCardRecognizer", compile_pattern(r"\d(?:[ \-]?\d){11,18}"), _anything),
-    _Family(
-        "IBAN_CODE",
-        "IbanRecognizer",
-        compile_pattern(r"(?i)\b[A-Z]{2}\d{2}[ \-]?(?:[A-Z0-9][ \-]?){10,30}"),
-        _anything,
-        _capitals,
-    ),
+    _Family("CREDIT_CARD", compile_pattern(r"\d(?:[ \-]?\d){11,98}"), _card),
+    _Family("IBAN_CODE", compile_pattern(r"(?i)\b[A-Z]{2}\d{2}[ \-]?(?:[A-Z0-9][ \-]?){10,34}"), _iban),
     _Family(
         "IP_ADDRESS",
-        "IpRecognizer",
-        compile_pattern(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]+"),
-        _public_address,
+        compile_pattern(
+            r"\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}:[0-9a-fA-F:]+(?:\d{1,3}(?:\.\d{1,3}){3})?"
+        ),
+        _address,
     ),
-    _Family("US_SSN", "UsSsnRecognizer", compile_pattern(r"\b\d{3}[\- .]\d{2}[\- .]\d{4}\b"), _anything),
-    _Family("CRYPTO", "CryptoRecognizer", compile_pattern(r"\b(?:bc1|[13])[A-Za-z0-9]{25,62}\b"), _anything),
-    _Family(
-        "MEDICAL_LICENSE", "MedicalLicenseRecognizer", compile_pattern(r"\b[A-Za-z]{2}\d{7}\b"), _anything
-    ),
-    _Family(
-        "PHONE_NUMBER", "PhoneRecognizer", compile_pattern(r"[+(]?\d(?:[\s().\-/]{0,3}\d){6,14}"), _dialled
-    ),
+    _Family("US_SSN", compile_pattern(r"\b(?:\d{3}[\- .]\d{2}[\- .]\d{4}|\d{9})\b"), _social_security),
+    _Family("CRYPTO", compile_pattern(r"\b(?:bc1|[13])[A-Za-z0-9]{25,62}\b"), _bitcoin),
+    _Family("MEDICAL_LICENSE", compile_pattern(r"\b[A-Za-z]{2}\d{7}\b"), _prescriber),
 )
 _RAW = frozenset({"CRYPTO", "IP_ADDRESS", "IBAN_CODE"})
-_MARGIN = 24
 
 
-@lru_cache(maxsize=64)
-def _validator(name: str, regions: tuple[str, ...]) -> _Validator:
-    from presidio_analyzer import predefined_recognizers as presidio
-
-    made: _Validator = getattr(presidio, name)(
-        **({"supported_regions": regions} if name == "PhoneRecognizer" else {})
-    )
-    return made
-
-
-def scan(
-    text: str, wanted: frozenset[str], regions: tuple[str, ...], dialled: list[Finding]
-) -> Iterator[Finding]:
-    """Numbers that pass their checks, with presidio's scores; `dialled` phone numbers are not looked at
-    again.
-    """
+def scan(text: str, wanted: frozenset[str], regions: tuple[str, ...]) -> Iterator[Finding]:
+    """Numbers that pass their checks."""
     quiet = without_noise(text)
     for family in _FAMILIES:
-        if family.entity_type == "PHONE_NUMBER":
-            yield from _scan_family(family, wanted, _blanked(quiet, dialled), regions)
-        else:
-            yield from _scan_family(family, wanted, text if family.entity_type in _RAW else quiet, regions)
+        if family.entity_type in wanted:
+            yield from _scan_family(family, text if family.entity_type in _RAW else quiet)
+    if "PHONE_NUMBER" in wanted:
+        yield from phones.scan(quiet, regions)
 
 
-def _scan_family(
-    family: _Family, wanted: frozenset[str], text: str, regions: tuple[str, ...]
-) -> Iterator[Finding]:
-    for first, last in _windows(text, family.candidate) if family.entity_type in wanted else ():
-        window = family.prepare(text[first:last])
-        for result in _validator(family.recognizer, regions).analyze(window, [family.entity_type], None):
-            start, end = first + result.start, first + result.end
-            if family.accept(text, start, end):
-                yield Finding(
-                    family.entity_type, start, end, result.score, data_class_for(family.entity_type)
-                )
-
-
-def _blanked(text: str, findings: list[Finding]) -> str:
-    pieces, position = [], 0
-    for finding in sorted(findings, key=lambda f: f.start):
-        pieces += [text[position : finding.start], " " * (finding.end - max(finding.start, position))]
-        position = max(position, finding.end)
-    return "".join([*pieces, text[position:]])
-
-
-def _windows(text: str, candidate: Pattern) -> Iterator[tuple[int, int]]:
-    """Stretches around candidates, merged where they touch, so that no text is validated twice."""
-    first = last = -1
-    for match in candidate.finditer(text):
-        start, end = match.span()
-        start, end = max(0, start - _MARGIN), min(len(text), end + _MARGIN)
-        if start <= last:
-            last = end
-            continue
-        if last >= 0:
-            yield first, last
-        first, last = start, end
-    if last >= 0:
-        yield first, last
+def _scan_family(family: _Family, text: str) -> Iterator[Finding]:
+    for match in family.candidate.finditer(text):
+        for start, end, score in family.judge(text, *match.span()):
+            yield Finding(family.entity_type, start, end, score, data_class_for(family.entity_type))

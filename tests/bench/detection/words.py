@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cadre_detect.lexicon import Flags, fold, held_out, look_up, sources
+from cadre_detect.names.words import Kind, kind_of
 
 DATA = Path(__file__).with_name("data")
 CENSUS_FAMILY_NAMES = 20_000
@@ -17,9 +18,14 @@ _ONE_WORD = re.compile(r"[^\W\d_]{3,}\Z")
 
 
 def usable(names: Iterable[str]) -> list[str]:
-    """Single words from the held-out buckets that are no ordinary words."""
+    """Single words from the held-out buckets of which neither the lexicon nor any rule knows anything."""
     kept = {name for name in names if _ONE_WORD.match(name) and held_out(fold(name))}
-    return sorted(name for name in kept if look_up(name) & (Flags.WORD | Flags.COMMON) == Flags.NONE)
+    return sorted(name for name in kept if is_unknown(name))
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a name is in no list of the detector, whatever the list is for."""
+    return look_up(name) == Flags.NONE and kind_of(name, Flags.NONE) is Kind.UNKNOWN
 
 
 def names() -> dict[str, dict[str, list[str]]]:

@@ -10,7 +10,7 @@ import re
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -18,6 +18,8 @@ from cadre_detect.lexicon import FILE, MAGIC, Flags, fold, held_out, sources
 from cadre_detect.words import ORDINARY_WORDS
 
 COMMON_ENGLISH = 12_000
+BASIC_ENGLISH = 3_000
+"""Rank above which a word is taken for a name only if many bear it."""
 ENGLISH_WORDS = 60_000
 FOREIGN_WORDS = 40_000
 COMMON_FOREIGN = 3_000
@@ -33,7 +35,14 @@ def collect() -> dict[str, Flags]:
     _add_names(flags)
     _add_words(flags)
     _add_places(flags)
-    return {word: flag for word, flag in flags.items() if flag and word}
+    return {word: flag for word, flag in _without_held_out(flags) if flag and word}
+
+
+def _without_held_out(flags: dict[str, Flags]) -> Iterator[tuple[str, Flags]]:
+    """Names and places in the held-out buckets become words nothing is known of."""
+    naming = Flags.GIVEN | Flags.FAMILY | Flags.PLACE
+    for word, flag in flags.items():
+        yield word, flag & ~(naming | Flags.FREQUENT) if flag & naming and held_out(word) else flag
 
 
 def _add_names(flags: dict[str, Flags]) -> None:
@@ -49,15 +58,19 @@ def _mark(flags: dict[str, Flags], names: Iterable[str], flag: Flags, frequent: 
     for rank, name in enumerate(names):
         for part in _PARTS.split(name):
             folded = fold(part)
-            if len(folded) > 1 and not held_out(folded):
+            if len(folded) > 1:
                 flags[folded] |= flag | (Flags.FREQUENT if rank < frequent else Flags.NONE)
 
 
 def _add_words(flags: dict[str, Flags]) -> None:
     names, headwords = set(flags), sources.uncapitalised()
     for rank, word in enumerate(_ranked(sources.english())[:ENGLISH_WORDS]):
-        if word not in names or _is_word(word, flags[word], headwords):
+        if word not in names:
             flags[word] |= Flags.WORD | (Flags.COMMON if rank < COMMON_ENGLISH else Flags.NONE)
+        elif rank < BASIC_ENGLISH and Flags.FREQUENT not in flags[word]:
+            flags[word] = Flags.WORD | Flags.COMMON
+        elif _is_word(word, flags[word], headwords):
+            flags[word] |= Flags.WORD | (Flags.COMMON if rank < COMMON_ENGLISH // 2 else Flags.NONE)
     for language in sources.LANGUAGES:
         for rank, raw in enumerate(_ranked(sources.foreign(language))[:FOREIGN_WORDS]):
             word = fold(raw)
@@ -84,7 +97,7 @@ def _add_places(flags: dict[str, Flags]) -> None:
     for name, inhabitants in sources.cities().items():
         word = fold(name)
         taken = flags[word] & (Flags.GIVEN | Flags.FAMILY | Flags.WORD | Flags.FOREIGN)
-        if not held_out(word) and (not taken or inhabitants >= LARGE_TOWN):
+        if not taken or inhabitants >= LARGE_TOWN:
             flags[word] |= Flags.PLACE
 
 

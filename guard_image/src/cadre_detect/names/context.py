@@ -12,7 +12,13 @@ _REACH = 48
 _WRAPPED = 50
 _LABEL = re.compile(r"([^\W\d_][\w.\-]*)\)?[\"'*]{0,2}[ \t]*[:=][ \t]*[\"'*<(]{0,2}\Z")
 _ADDRESS_AFTER = re.compile(r"[\"']?,?[ \t]*[<(][^\s<>()@]+@")
-_TITLE = re.compile(r"(?<!\w)(\w+)\.? (?:\w\. )?\Z")
+_TITLE = re.compile(r"(?<!\w)(\w+)(\.?) (?:\w\. )?\Z")
+_SMALL_TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof"))
+_INTRODUCED = re.compile(
+    r"\b(?:name is|name's|names are|calls?(?:ed)? (?:me|him|her|us)|named|nicknamed|known as|alias|a\.k\.a\.|i am|i'm"
+    r"|je suis|je m'appelle|ich bin|ich heiße|soy|me llamo) \Z",
+    re.IGNORECASE,
+)
 _TURN = re.compile(r"\s*(?:\[[^\]\n]{1,40}\]\s*|[>*\-•]\s+|\d{1,2}:\d\d\s+)?[<@(]?\Z")
 _LEAD = re.compile(r"[\s>*\-•\"'“(\[#]*\Z")
 _SENTENCE_END = re.compile(r"[.!?:;|…][\"'”)\]]*\s+[\"'“(\[]*\Z")
@@ -51,7 +57,9 @@ def around(text: str, start: int, end: int) -> Signs:
     company = _first_word(after) in v.ORGANISATION_AFTER
     determined = bool(words) and words[-1] in v.DETERMINERS and before.endswith(" ")
     person = strong + _weak_person(before, after, words)
-    person += (DETERMINED if determined else 0.0) + (COMPANY if company else 0.0)
+    person += (DETERMINED * (0.4 if " " in text[start:end] else 1.0) if determined else 0.0) + (
+        COMPANY if company else 0.0
+    )
     return Signs(
         person=person,
         place=_place(before, after, words),
@@ -68,14 +76,27 @@ def _wraps(text: str, line_start: int) -> bool:
     return len(above) >= _WRAPPED and above[-1] not in ".,:;!?>)]}"
 
 
-def _strong(before: str, after: str, words: list[str]) -> float:
+def is_titled(text: str, start: int) -> bool:
+    """Whether `Mr`, `Frau`, `Dr.` or the like stands before text[start]."""
+    return _has_title(text[max(0, start - 16, text.rfind("\n", 0, start) + 1) : start])
+
+
+def _has_title(before: str) -> bool:
     title = _TITLE.search(before)
-    if title and title.group(1)[0].isupper() and title.group(1).lower() in v.TITLES or _FRENCH_TITLE.search(before):
+    if title and title.group(1).lower() in v.TITLES:
+        return title.group(1)[0].isupper() or (title.group(2) == "." and title.group(1) in _SMALL_TITLES)
+    return bool(_FRENCH_TITLE.search(before))
+
+
+def _strong(before: str, after: str, words: list[str]) -> float:
+    if _has_title(before):
         return TITLED
     if _ADDRESS_AFTER.match(after):
         return WITH_ADDRESS
     if _greets(before, words):
         return ADDRESSED
+    if _INTRODUCED.search(before):
+        return SPEAKING
     if before.endswith("@") and not before[-2:-1].isalnum():
         return MENTIONED
     label = _LABEL.search(before)
@@ -90,7 +111,12 @@ def _greets(before: str, words: list[str]) -> bool:
     if not words or words[-1] not in v.GREETINGS or not before.endswith((" ", ", ")):
         return False
     head = before.rstrip(" ,")[: -len(words[-1])].rstrip()
-    return not head or head[-1] in ".!?,;:>-\"'(" or len(words) == 1 or words[-2] in v.GREETINGS | {"good", "sehr"}
+    return (
+        not head
+        or head[-1] in ".!?,;:>-\"'("
+        or len(words) == 1
+        or words[-2] in v.GREETINGS | {"good", "sehr"}
+    )
 
 
 def _signed(text: str, line_start: int, start: int, end: int, line_end: int) -> float:

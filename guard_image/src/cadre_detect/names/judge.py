@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cadre_detect.lexicon import Flags, look_up
-from cadre_detect.names.context import Signs, around
+from cadre_detect.lexicon import Flags, fold, look_up
+from cadre_detect.names.context import Signs, around, is_titled
+from cadre_detect.names.vocabulary import CALENDAR, HEADINGS, NATIONALITIES, ORGANISATION_AFTER, PLACE_AFTER
 from cadre_detect.names.words import Kind, Word, capitalised, joined
 
 THRESHOLD = 0.5
 _NAMING = frozenset({Kind.NAME, Kind.EITHER, Kind.UNKNOWN, Kind.INITIAL, Kind.PLACE})
 _LONGEST = 6
+_AFTER_NAMES = CALENDAR | HEADINGS | NATIONALITIES | PLACE_AFTER | ORGANISATION_AFTER
 _CODE = re.compile(
     r"^\s*(?:[+-]\s*)?(?:(?:async )?def |class \w|import \w|from [\w.]+ import|const |let |var |return\b.*[;(\[]|public |private "
     r"|raise |SELECT |#include|@\w+\()|\(\);|=>|</|/>|\)\s*;\s*\Z|\{\s*\Z"
@@ -43,7 +45,7 @@ def candidates(text: str, language: str) -> Iterator[Candidate]:
     """Every run of words that could be a name."""
     for run in _runs(text, foreign=language != "en"):
         heading = sum(word.kind in (Kind.ORDINARY, Kind.STOP) for word in run) >= 2
-        for words in _naming(run):
+        for words in _naming(text, run):
             signs = around(text, words[0].start, words[-1].end)
             code = _in_code(text, words[0].start)
             person = _person(words) + signs.person - (1.5 if heading and not signs.strong else 0.0)
@@ -63,16 +65,26 @@ def _runs(text: str, *, foreign: bool) -> Iterator[list[Word]]:
         yield run
 
 
-def _naming(run: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
-    """The stretches of a run without ordinary words."""
+def _naming(text: str, run: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
+    """The stretches of a run without ordinary words, unless these follow a title."""
     stretch: list[Word] = []
     for word in [*run, None]:
-        if word is not None and word.kind in _NAMING:
+        if word is not None and (
+            word.kind in _NAMING or is_titled(text, word.start) or _is_family(stretch, word)
+        ):
             stretch.append(word)
             continue
         if any(w.kind is not Kind.INITIAL for w in stretch) and len(stretch) <= _LONGEST:
             yield tuple(stretch)
         stretch = []
+
+
+def _is_family(stretch: list[Word], word: Word) -> bool:
+    """An ordinary word or product right behind a given name, such as `Swift` in `Megan Swift`."""
+    before = stretch[-1] if stretch else None
+    if before is None or before.kind is not Kind.NAME or Flags.GIVEN not in before.flags:
+        return False
+    return Flags.FAMILY in word.flags and fold(word.text) not in _AFTER_NAMES
 
 
 def _person(words: tuple[Word, ...]) -> float:
@@ -91,15 +103,18 @@ def _alone(word: Word) -> float:
             return 1.0 if frequent else 0.6
         case Kind.EITHER if Flags.GIVEN in word.flags and not word.flags & (Flags.WORD | Flags.FOREIGN):
             return 0.6
+        case Kind.EITHER if Flags.COMMON not in word.flags:
+            return 0.5 if Flags.GIVEN in word.flags else -0.5
         case Kind.EITHER:
             return -0.8 if Flags.GIVEN in word.flags and frequent else -1.8
         case Kind.UNKNOWN:
             return 0.5 if len(word.text) > 2 else -1.0
-    return -3.0
+        case _:
+            return -3.0
 
 
 def _together(words: tuple[Word, ...]) -> float:
-    kinds = [word.kind for word in words]
+    kinds = [word.kind for word in words if word.kind is not Kind.STOP]
     if Kind.NAME in kinds:
         return 2.5
     if Kind.PLACE in kinds:

@@ -80,7 +80,9 @@ PLACE_LABELS = _words("""
 """)
 """Before `:` or `=`: what follows is a place."""
 
-PLACE_BEFORE = _words("in near at around outside inside across throughout toward towards into within en à nach aus")
+PLACE_BEFORE = _words(
+    "in near at around outside inside across throughout toward towards into within en à nach aus"
+)
 """The word before a place."""
 
 MOTION = _words("""
@@ -93,7 +95,7 @@ MOTION = _words("""
 PLACE_AFTER = _words("""
     airport area bay beach branch bridge campus city coast county district downtown harbour harbor hills island
     launch market mountains office offices plant port province region river site square state station street
-    suburb team time town university valley village warehouse
+    avenue ave boulevard blvd drive lane park rd road suburb team time town university valley village warehouse
 """)
 """After a place rather than a person."""
 
@@ -116,7 +118,18 @@ PARTICLES = _words("""
 """) - {"of"}
 """Lower-case words inside a name."""
 
+NATIONALITIES = _words("""
+    african albanian algerian american arab arabic argentinian asian australian austrian belgian brazilian british
+    bulgarian canadian catalan chilean chinese christian colombian croatian cuban czech danish dutch egyptian
+    english estonian ethiopian european finnish flemish french german greek hebrew hindi hindu hungarian
+    icelandic indian indonesian iranian iraqi irish israeli italian jamaican japanese jewish kenyan korean
+    latin latvian lithuanian malaysian mexican moroccan muslim nepali nigerian nordic norwegian pakistani
+    persian peruvian polish portuguese romanian russian scandinavian scottish serbian slovak slovenian somali
+    spanish swahili swedish swiss syrian thai tunisian turkish ukrainian vietnamese welsh
+""")
+
 CALENDAR = _words("""
+    day week month year eve birthday weekend holiday
     january february march april may june july august september october november december jan feb mar apr jun
     jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri
     sat sun today tomorrow yesterday easter christmas montag dienstag mittwoch donnerstag freitag samstag
@@ -134,7 +147,7 @@ PRODUCTS = _words("""
     dynamodb ebay eclipse elasticsearch electron elixir envoy erlang eslint ethereum etsy excel expedia express
     facebook fastapi fedex fedora figma firebase firefox fission flask flink flutter fortran freebsd galaxy
     gatsby gemini gerrit github gitlab gitea gmail gnome golang goose gpt gradle grafana graphql grpc gunicorn
-    hadoop haproxy harbor haskell haskell helm heroku hibernate hubspot huggingface hugo ibm instagram intel
+    hadoop haproxy harbor haskell haskell helm heroku hibernate hubspot huggingface ibm instagram intel
     intellij intercom ios ipad iphone istio iterm java javascript jenkins jetbrains jira jquery jupyter kafka
     karma keras keycloak kibana kinesis kotlin kubectl kubernetes lambda langchain laravel latex lenovo
     lightroom linkedin linkerd linux llama logitech logstash loki lua lucene lyft mac macbook macos magento

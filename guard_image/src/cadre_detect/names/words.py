@@ -8,18 +8,28 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cadre_detect.lexicon import Flags, fold, look_up
-from cadre_detect.names.vocabulary import CALENDAR, HEADINGS, PARTICLES, PRODUCTS, SLANG, TITLES
+from cadre_detect.names.vocabulary import (
+    CALENDAR,
+    HEADINGS,
+    NATIONALITIES,
+    PARTICLES,
+    PRODUCTS,
+    SLANG,
+    TITLES,
+)
 from cadre_detect.words import NOT_NAMES, ORDINARY_WORDS
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019\-][^\W\d_]+)*")
-CAPITALISED = re.compile(r"(?<![^\W_])[A-Z\u00c0-\u00de\u0100-\u024f\u1e00-\u1eff](?:[^\W\d_]|['\u2019\-](?=[^\W\d_]))*")
+CAPITALISED = re.compile(
+    r"(?<![^\W_])[A-Z\u00c0-\u00de\u0100-\u024f\u1e00-\u1eff](?:[^\W\d_]|['\u2019\-](?=[^\W\d_]))*"
+)
 _GAP = re.compile(r" (?:(?:" + "|".join(sorted(PARTICLES)) + r")\.? ){0,2}\Z")
 _BEFORE = frozenset("_/\\$#%&~^+`")
 _AFTER = frozenset("_/\\=~^$#([`")
 _JOINTS = frozenset(".-'\u2019")
 _POSSESSIVE = re.compile(r"['\u2019]s\Z", re.IGNORECASE)
-STOPS = CALENDAR | PRODUCTS | SLANG | HEADINGS | TITLES | NOT_NAMES
-_RARELY_A_NAME = Flags.WORD | Flags.COMMON | Flags.FREQUENT
+_CONTRACTION = re.compile(r"['\u2019](?:m|re|ve|ll|d|t|mon|am|all|em)\Z", re.IGNORECASE)
+STOPS = CALENDAR | PRODUCTS | SLANG | HEADINGS | TITLES | NATIONALITIES | NOT_NAMES
 _SHORTEST_PART = 4
 
 
@@ -82,9 +92,11 @@ def kind_of(word: str, flags: Flags, *, foreign: bool = False) -> Kind:
     folded = fold(word)
     if len(folded) == 1:
         return Kind.INITIAL
-    if folded in STOPS or word.lower() in STOPS:
+    if folded in PRODUCTS and Flags.GIVEN in flags:
+        return Kind.EITHER
+    if folded in STOPS or word.lower() in STOPS or _CONTRACTION.search(word):
         return Kind.STOP
-    is_name = bool(flags & (Flags.GIVEN | Flags.FAMILY)) and flags & _RARELY_A_NAME != _RARELY_A_NAME & ~Flags.FREQUENT
+    is_name = bool(flags & (Flags.GIVEN | Flags.FAMILY))
     is_word = Flags.WORD in flags or folded in ORDINARY_WORDS or _is_foreign_word(flags, foreign)
     if is_name:
         return Kind.EITHER if is_word or Flags.PLACE in flags else Kind.NAME
@@ -112,7 +124,7 @@ def _is_common(word: str) -> bool:
 def joined(text: str, left: Word, right: Word) -> bool:
     """Whether two words follow each other inside one name: a blank, a particle, the point of an initial."""
     gap = text[left.end : right.start]
-    if gap == " ":
+    if gap in (" ", "  "):
         return True
     if left.kind is Kind.INITIAL and gap in (". ", "."):
         return True
@@ -137,6 +149,10 @@ def _is_camel_case(word: str) -> bool:
         if part.isupper() or part.islower():
             continue
         inner = [i for i in range(1, len(part)) if part[i].isupper()]
-        if len(inner) > 1 or (inner and (inner[0] > 3 or look_up(part) == Flags.NONE and inner[0] != 2)):
+        if len(inner) > 1 or (inner and not _begins_a_name(part, inner[0])):
             return True
     return False
+
+
+def _begins_a_name(word: str, second_capital: int) -> bool:
+    return second_capital == 2 or (second_capital == 1 and word[0] in "OÓD") or look_up(word) != Flags.NONE
