@@ -40,9 +40,28 @@ class Guard:
         return [pid for pid in descendants(self.process.pid) if "goose" in command(pid)]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_guard(goose: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guard]:
+    """One guard for all tests of a module: loading its language model takes longer than most of them."""
+    controller = Controller(shared=True)
+    await controller.start()
+    state = tmp_path_factory.mktemp("guard")
+    async with guard_process(controller, goose, state) as process:
+        yield Guard(controller, process, state)
+    await controller.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def guard(shared_guard: Guard) -> Guard:
+    """The module's guard, its controller empty."""
+    assert shared_guard.process.returncode is None
+    shared_guard.controller.reset()
+    return shared_guard
+
+
 @pytest_asyncio.fixture
-async def guard(controller: Controller, goose: Path, tmp_path: Path) -> AsyncIterator[Guard]:
-    """A guard in its sandbox."""
+async def fresh_guard(controller: Controller, goose: Path, tmp_path: Path) -> AsyncIterator[Guard]:
+    """A guard of one's own, to be killed or misled."""
     async with guard_process(controller, goose, tmp_path) as process:
         yield Guard(controller, process, tmp_path)
 

@@ -70,6 +70,36 @@ class Controller:
     cancelled: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     runner: web.AppRunner | None = None
+    shared: bool = False
+    """One guard serves many tests: a changed bundle is a new generation, and work waits until it holds."""
+    offered: str = ""
+
+    def reset(self) -> None:
+        """Everything a test may have put here, away; the guard stays."""
+        for queue in (self.leases, self.outcomes):
+            while not queue.empty():
+                queue.get_nowait()
+        for box in (self.models, self.model_requests, self.decisions, self.calls, self.events, self.spans):
+            box.clear()
+        for names in (self.hidden, self.cancelled, self.lost):
+            names.clear()
+        self.approvals.clear()
+        self.bundle, self.call = {}, None
+        self.decide = lambda request: {"effect": "Allow", "reason": "Allowed"}
+        self.__dict__.pop("token", None)
+
+    def renew(self) -> None:
+        """A generation of its own for what the bundle holds now."""
+        offer = json.dumps(self.bundle)
+        if self.shared and offer != self.offered:
+            self.offered, self.generation = offer, self.generation + 1
+
+    def in_force(self) -> bool:
+        """The guard applied the current bundle."""
+        self.renew()
+        return not self.shared or any(
+            ack["applied"] and ack["generation"] == self.generation for ack in self.acks
+        )
 
     def token(self, entity_type: str, value: str) -> str:
         """Issue a token."""
@@ -159,6 +189,7 @@ class _Routes:
     async def bundle(self, request: web.Request) -> web.Response:
         after, deadline = int(request.query["after"]), float(request.query["wait"])
         for _ in range(int(min(deadline, 5) / 0.05)):
+            self.c.renew()
             if self.c.generation > after:
                 return web.json_response({"jws": self.c.signed_bundle()})
             await asyncio.sleep(0.05)
@@ -166,11 +197,11 @@ class _Routes:
 
     async def claim(self, request: web.Request) -> web.Response:
         wait = float((await request.json())["waitSeconds"])
-        try:
-            lease = await asyncio.wait_for(self.c.leases.get(), min(wait, 5))
-        except TimeoutError:
-            return web.json_response({"leases": []})
-        return web.json_response({"leases": [lease]})
+        for _ in range(int(min(wait, 5) / 0.02)):
+            if not self.c.leases.empty() and self.c.in_force():
+                return web.json_response({"leases": [self.c.leases.get_nowait()]})
+            await asyncio.sleep(0.02)
+        return web.json_response({"leases": []})
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         task = request.match_info["task"]
@@ -326,7 +357,7 @@ def refuses(status: int, reason: str) -> Model:
 async def guard_process(
     controller: Controller, goose: Path, state: Path, *, stderr: bool = False, **environment: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A real guard; killed hard at the end if it has not gone."""
+    """A real guard; asked to go at the end, killed when it takes long."""
     bootstrap = state / "bootstrap"
     bootstrap.write_text("bootstrap-secret")
     env = {
@@ -336,7 +367,7 @@ async def guard_process(
         "CADRE_BOOTSTRAP_FILE": str(bootstrap),
         "CADRE_GOOSE": str(goose),
         "CADRE_STATE_DIR": str(state / "agent"),
-        **{name: os.environ[name] for name in ("COVERAGE_PROCESS_START", "PYTHONPATH") if name in os.environ},
+        **{name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "PYTHONPATH"))},
         **environment,
     }
     process = await asyncio.create_subprocess_exec(
@@ -345,6 +376,9 @@ async def guard_process(
     try:
         yield process
     finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=5)
         if process.returncode is None:
             process.kill()
         await process.wait()

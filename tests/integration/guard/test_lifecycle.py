@@ -17,17 +17,19 @@ from tests.integration.guard.controller_stub import (
     says,
     streams,
     text_events,
+    tool,
+    wants,
 )
 
 pytestmark = pytest.mark.goose
 
 
-async def test_a_killed_goose_fails_the_attempt_and_a_new_one_takes_the_next_task(guard: Guard) -> None:
-    c = guard.controller
+async def test_a_killed_goose_fails_the_attempt_and_a_new_one_takes_the_next_task(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.models = [streams(text_events("x" * 4000), pause=0.01)]
     c.submit("hello")
     await eventually(lambda: c.model_requests)
-    old = guard.goose_pids()
+    old = fresh_guard.goose_pids()
 
     for pid in old:
         os.kill(pid, signal.SIGKILL)
@@ -37,16 +39,16 @@ async def test_a_killed_goose_fails_the_attempt_and_a_new_one_takes_the_next_tas
     c.models = [says("back")]
     c.submit("again", task="task-2")
     assert (await c.outcome())[1]["result"] == "back"
-    assert not set(old) & set(guard.goose_pids())
+    assert not set(old) & set(fresh_guard.goose_pids())
 
 
-async def test_a_goose_that_hangs_is_replaced_when_its_deadline_is_over(guard: Guard) -> None:
-    c = guard.controller
+async def test_a_goose_that_hangs_is_replaced_when_its_deadline_is_over(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.bundle = {"turnTimeoutSeconds": 4}
     c.models = [streams([], after=asyncio.Event())]
     c.submit("hello")
     await eventually(lambda: c.model_requests)
-    for pid in guard.goose_pids():
+    for pid in fresh_guard.goose_pids():
         os.kill(pid, signal.SIGSTOP)
 
     end, outcome = await c.outcome()
@@ -57,56 +59,56 @@ async def test_a_goose_that_hangs_is_replaced_when_its_deadline_is_over(guard: G
     assert (await c.outcome())[1]["result"] == "back"
 
 
-async def test_sigterm_hands_unfinished_work_back_and_leaves_nothing_behind(guard: Guard) -> None:
-    c = guard.controller
+async def test_sigterm_hands_unfinished_work_back_and_leaves_nothing_behind(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.models = [streams([], after=asyncio.Event())]
     c.submit("hello")
     await eventually(lambda: c.model_requests)
-    below = descendants(guard.process.pid)
+    below = descendants(fresh_guard.process.pid)
 
-    guard.process.terminate()
+    fresh_guard.process.terminate()
 
     end, outcome = await c.outcome()
     assert (end, outcome["reason"], outcome["retryable"]) == ("fail", "GuardDraining", True)
-    assert await asyncio.wait_for(guard.process.wait(), 20) == 0
+    assert await asyncio.wait_for(fresh_guard.process.wait(), 20) == 0
     await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
 
 
-async def test_sigterm_lets_a_turn_that_is_nearly_done_finish(guard: Guard) -> None:
-    c = guard.controller
+async def test_sigterm_lets_a_turn_that_is_nearly_done_finish(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.models = [streams(text_events("finished"), pause=0.1)]
     c.submit("hello")
     await eventually(lambda: c.model_requests)
 
-    guard.process.terminate()
+    fresh_guard.process.terminate()
 
     end, outcome = await c.outcome()
     assert (end, outcome["result"]) == ("complete", "finished")
 
 
-async def test_a_killed_guard_takes_its_goose_with_it(guard: Guard) -> None:
-    c = guard.controller
+async def test_a_killed_guard_takes_its_goose_with_it(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.models = [streams([], after=asyncio.Event())]
     c.submit("hello")
     await eventually(lambda: c.model_requests)
-    below = descendants(guard.process.pid)
+    below = descendants(fresh_guard.process.pid)
     assert below
 
-    guard.process.kill()
+    fresh_guard.process.kill()
 
     await eventually(lambda: not any(_alive(pid) for pid in below))
 
 
-async def test_a_change_of_rights_starts_a_fresh_agent(guard: Guard) -> None:
-    c = guard.controller
+async def test_a_change_of_rights_starts_a_fresh_agent(fresh_guard: Guard) -> None:
+    c = fresh_guard.controller
     c.models = [says("one")]
     c.submit("hello")
     await c.outcome()
-    old = guard.goose_pids()
+    old = fresh_guard.goose_pids()
 
     c.bundle, c.generation = {"clearance": ["INTERNAL"]}, 2
     await eventually(lambda: any(ack["generation"] == 2 and ack["applied"] for ack in c.acks))
-    await eventually(lambda: guard.goose_pids() and not set(old) & set(guard.goose_pids()))
+    await eventually(lambda: fresh_guard.goose_pids() and not set(old) & set(fresh_guard.goose_pids()))
 
     c.submit("again", task="task-2")
     assert (await c.outcome())[1]["result"] == "one"
@@ -120,9 +122,27 @@ async def test_the_status_tells_that_nothing_isolates_a_goose_without_sandbox(op
     assert boundary == dict.fromkeys(("user", "mount", "pid", "network", "ipc", "uts"), False)
 
 
+async def test_no_permission_outlives_its_call(open_guard: Guard) -> None:
+    c = open_guard.controller
+    c.bundle = {"tools": [tool("mail_send")]}
+    call = ("call_0", "gw__mail_send", {"to": "bob", "amount": 3})
+    c.models = [wants(call), says("one"), wants(call), says("two")]
+    c.submit("send it")
+    await c.outcome()
+    written = list(open_guard.state.rglob("permission.yaml"))
+    c.submit("again", task="task-2")
+
+    await c.outcome()
+
+    assert len(c.decisions) == 2
+    assert not any("gw__" in file.read_text() for file in written)
+
+
 @pytest.mark.parametrize("fault", ["unsigned", "altered", "foreign key", "rolled back", "expired", "foreign"])
-async def test_a_bundle_that_must_not_hold_is_refused_and_the_old_one_stays(guard: Guard, fault: str) -> None:
-    c = guard.controller
+async def test_a_bundle_that_must_not_hold_leaves_the_old_one_in_force(
+    fresh_guard: Guard, fault: str
+) -> None:
+    c = fresh_guard.controller
     c.models = [says("still the old one")]
     c.bundle, c.generation = {"instructions": "Be brief."}, 5
     await eventually(lambda: any(ack["applied"] for ack in c.acks))

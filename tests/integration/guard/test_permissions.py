@@ -8,7 +8,7 @@ import pytest
 from tests.integration.guard.conftest import Guard, eventually
 from tests.integration.guard.controller_stub import Json, says, tool, tool_result, wants
 
-pytestmark = pytest.mark.goose
+pytestmark = [pytest.mark.goose, pytest.mark.asyncio(loop_scope="module")]
 
 CALL = ("call_0", "gw__mail_send", {"to": "bob", "amount": 3})
 
@@ -122,21 +122,6 @@ async def test_repeated_ids_of_the_provider_are_made_unique(guard: Guard) -> Non
 
     ids = [call["toolCallId"] for call in c.calls]
     assert len(ids) == len(set(ids)) == 2
-
-
-async def test_no_permission_outlives_its_call(open_guard: Guard) -> None:
-    c = open_guard.controller
-    _offer(open_guard, {"effect": "Allow"})
-    c.models = [wants(CALL), says("one"), wants(CALL), says("two")]
-    c.submit("send it")
-    await c.outcome()
-    written = list(open_guard.state.rglob("permission.yaml"))
-    c.submit("again", task="task-2")
-
-    await c.outcome()
-
-    assert len(c.decisions) == 2
-    assert not any("gw__" in file.read_text() for file in written)
 
 
 async def test_results_are_restored_for_the_agent_only_within_its_clearance(guard: Guard) -> None:

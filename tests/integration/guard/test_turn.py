@@ -16,7 +16,7 @@ from tests.integration.guard.controller_stub import (
     wants,
 )
 
-pytestmark = pytest.mark.goose
+pytestmark = [pytest.mark.goose, pytest.mark.asyncio(loop_scope="module")]
 
 NAME, MAIL, IBAN = "Hanna Keller", "hanna.keller@acme.example", "DE89370400440532013000"
 
