@@ -55,6 +55,9 @@ class Detector:
     def warm_up(self) -> None:
         """Load models and validators now (seconds), so that the first request does not pay for it."""
         self.scan("Hanna Keller, DE89 3704 0044 0532 0130 00, +49 30 901820, 4111 1111 1111 1111")
+        if self.config.ner:
+            # only a doubtful name asks the model; the first such request would wait for it to load
+            ner.opinions("Hope", [(0, 4)], self.config.languages)
 
     def _scan_safely(self, text: str, prose: bool) -> list[Finding]:
         try:
