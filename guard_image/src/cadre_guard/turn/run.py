@@ -52,6 +52,12 @@ class TurnRunner:
         now = asyncio.get_running_loop().time()
         return Turn(lease, bundle, pairs, deadline=now + bundle.turn_timeout_seconds, latest=now + left)
 
+    async def hand_back(self, lease: Lease, why: GuardError) -> None:
+        """Give up a lease that was never begun."""
+        completion = Completion(fence=lease.fence, reason=why.reason, message=why.message, retryable=True)
+        with contextlib.suppress(GuardError):
+            await self._controller.fail(lease.task_id, completion)
+
     async def run(self, turn: Turn, host: AgentHost) -> bool:
         """Run and report; False when the agent must be restarted before anything else."""
         beat = asyncio.create_task(keep_lease(self._controller, turn))

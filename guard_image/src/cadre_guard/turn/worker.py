@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from cadre_api.protocol.guard import AgentBundle, GuardStatus, Lease
+from cadre_api.protocol.guard import AgentBundle, ClaimResponse, GuardStatus, Lease
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.problems import AWAY_STATUSES
@@ -25,6 +25,8 @@ _IDLE_SECONDS = 1.0
 _AWAY_PAUSE = 0.5
 _DRAIN_SECONDS, _HAND_BACK_SECONDS = 5.0, 6.0
 _STATUS_SECONDS = 15.0
+
+_DRAINING = GuardError("GuardDraining", "the guard is shutting down; the task goes back")
 
 StartHost = Callable[[AgentBundle], Awaitable[AgentHost]]
 
@@ -61,6 +63,8 @@ class Worker:
         self._suspect = False
         self._pause = _FIRST_PAUSE
         self._active: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
+        self._claiming: asyncio.Task[ClaimResponse] | None = None
+        self._backlog: list[Lease] = []
         self._draining = asyncio.Event()
         self._changed = asyncio.Event()
         self.state = WorkerState()
@@ -99,12 +103,14 @@ class Worker:
         if not await self._ready_host(bundle):
             await self._wait_for_change()
             return
-        capacity = bundle.concurrency - len(self._active)
+        while self._backlog:
+            self._begin(self._backlog.pop(0), bundle)
         self._show("Busy" if self._active else "Idle")
+        capacity = bundle.concurrency - len(self._active)
         if capacity <= 0:
             await self._wait_for_change()
             return
-        await self._claim(capacity, bundle)
+        await self._claim(capacity)
 
     async def _ready_host(self, bundle: AgentBundle) -> bool:
         """A live agent under this bundle's rights; False while turns of the old one still run."""
@@ -128,23 +134,26 @@ class Worker:
         )
         return True
 
-    async def _claim(self, capacity: int, bundle: AgentBundle) -> None:
-        claim = asyncio.create_task(self._controller.claim(capacity, _CLAIM_SECONDS))
+    async def _claim(self, capacity: int) -> None:
+        """Wait for work, or for a reason to look around; the question stays open meanwhile.
+
+        A claim is never taken back while we live: an answer already on its way would be a lease lost until it
+        expires. What it brings is begun only under the rights that hold by then.
+        """
+        if self._claiming is None:
+            self._claiming = asyncio.create_task(self._controller.claim(capacity, _CLAIM_SECONDS))
         interrupt = asyncio.create_task(self._interrupted())
-        try:
-            await asyncio.wait({claim, interrupt}, return_when=asyncio.FIRST_COMPLETED)
-            if not claim.done():
-                return
-            answer = claim.result()
-        finally:
-            for task in (claim, interrupt):
-                task.cancel()
-            await asyncio.gather(claim, interrupt, return_exceptions=True)
+        await asyncio.wait({self._claiming, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+        interrupt.cancel()
+        await asyncio.gather(interrupt, return_exceptions=True)
+        if not self._claiming.done():
+            return
+        claiming, self._claiming = self._claiming, None
+        answer = claiming.result()
         for task_id in answer.cancelled:
             if task_id in self._active:
                 self._active[task_id][0].stop(TaskCancelledError())
-        for lease in answer.leases:
-            self._begin(lease, bundle)
+        self._backlog.extend(answer.leases)
 
     async def _interrupted(self) -> None:
         """Something that makes waiting for work wrong: the end, new rights, a dead agent."""
@@ -199,11 +208,16 @@ class Worker:
 
     async def _finish_active(self) -> None:
         self._show("Draining")
+        if self._claiming is not None:
+            self._claiming.cancel()
+            await asyncio.gather(self._claiming, return_exceptions=True)
         tasks = {task for _turn, task in self._active.values()}
+        for lease in self._backlog:
+            tasks.add(asyncio.create_task(self._runner.hand_back(lease, _DRAINING)))
         if tasks:
             await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
         for turn, _task in list(self._active.values()):
-            turn.stop(GuardError("GuardDraining", "the guard is shutting down; the task goes back"))
+            turn.stop(_DRAINING)
         if tasks:
             await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
 
