@@ -45,9 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("benches", nargs="*", choices=BENCHES, metavar="|".join(BENCHES))
+    parser.add_argument("benches", nargs="*", type=_bench, metavar="|".join(BENCHES))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables there too")
     return parser
+
+
+def _bench(name: str) -> str:
+    if name not in BENCHES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(BENCHES)}")
+    return name
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

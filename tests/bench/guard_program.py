@@ -5,6 +5,8 @@ task id in the header `agent-session-id`, as goose's sessions are.
 """
 
 import asyncio
+import contextlib
+import logging
 import signal
 import sys
 import tempfile
@@ -70,7 +72,8 @@ class TurnHolder:
             beat.cancel()
         for turn in self.held:
             done = Completion(fence=turn.lease.fence, result="done")
-            await self._controller.complete(turn.lease.task_id, done)
+            with contextlib.suppress(GuardError):
+                await self._controller.complete(turn.lease.task_id, done)
 
     async def count(self, _request: web.Request) -> web.Response:
         """How many turns are held."""
@@ -139,4 +142,5 @@ async def _until_told() -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
     asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

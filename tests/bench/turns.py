@@ -17,7 +17,7 @@ from tests.bench.processes import BenchError, listening
 from tests.bench.reading import Asking
 from tests.bench.stand import REQUESTER, Stand
 
-AGENT = "acme/marketing-1"
+AGENT = "acme/finance-1"
 _CLAIM_WITHIN = 30.0
 
 
