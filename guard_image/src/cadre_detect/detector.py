@@ -18,7 +18,6 @@ from cadre_detect.linear import Pattern, compile_pattern
 from cadre_detect.terms import Needle, TermScanner, part_needles, whole_needles
 from cadre_detect.tokens import TOKEN_RE, find_tokens
 
-
 class Detector:
     """Finds entities under one configuration; threads may share it."""
 
@@ -54,7 +53,9 @@ class Detector:
 
     def warm_up(self) -> None:
         """Load models and validators now (seconds), so that the first request does not pay for it."""
-        self.scan("Hanna Keller, DE89 3704 0044 0532 0130 00, +49 30 901820, 4111 1111 1111 1111")
+        self.scan("Hanna Keller, DE89 3704 0044 0532 0130 00, 030 901820, 4111 1111 1111 1111")
+        if self.config.ner and self.config.language_model:
+            ner.opinions("Hanna Keller went to Berlin.", [(0, 28)], self.config.languages)
         if self.config.ner:
             # only a doubtful name asks the model; the first such request would wait for it to load
             ner.opinions("Hope", [(0, 4)], self.config.languages)

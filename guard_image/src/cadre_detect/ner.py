@@ -58,17 +58,20 @@ def check(languages: tuple[str, ...]) -> None:
 def opinions(text: str, lines: Sequence[tuple[int, int]], languages: tuple[str, ...]) -> list[Finding]:
     """What the models of the languages see in text[start:end] of each line; raises DetectionError without one."""
     found: list[Finding] = []
-    for language in languages:
-        if language not in MODELS or (language in OPTIONAL and not _is_installed(MODELS[language])):
-            continue
-        for (start, _), findings in zip(
-            lines, _read(MODELS[language], [text[a:b] for a, b in lines]), strict=True
-        ):
+    for model in _models_for(languages):
+        for (start, _), findings in zip(lines, _read(model, [text[a:b] for a, b in lines]), strict=True):
             found += [
                 Finding(f.entity_type, start + f.start, start + f.end, f.score, f.data_class)
                 for f in findings
             ]
     return found
+
+
+def _models_for(languages: tuple[str, ...]) -> list[str]:
+    names = [MODELS[language] for language in languages if language in MODELS.keys() - OPTIONAL]
+    return names + [
+        MODELS[language] for language in languages if language in OPTIONAL and _is_installed(MODELS[language])
+    ]
 
 
 def _read(model: str, texts: Sequence[str]) -> list[tuple[Finding, ...]]:
@@ -106,7 +109,10 @@ def _is_installed(model: str) -> bool:
 def _load(model: str) -> object:
     if model not in _models:
         try:
-            _models[model] = importlib.import_module(model).load(exclude=list(_UNUSED_PIPES))
+            package = importlib.import_module(model)
+            # presidio registers a pipe there that spaCy would import, at the price of a second, and nobody uses
+            importlib.import_module("spacy.util").registry._entry_point_factories.entry_points = False
+            _models[model] = package.load(exclude=list(_UNUSED_PIPES))
         except (ImportError, OSError) as error:
             raise DetectionError("LanguageModelMissing", model) from error
     return _models[model]

@@ -8,7 +8,6 @@ No score threshold is needed to keep counters and times apart.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import phonenumbers
 
@@ -141,7 +140,6 @@ def _is_grouped(number: str) -> bool:
     return len(groups) > 1 and number[0] != "0" and all(len(g) == 3 and g.isdigit() for g in groups[1:])
 
 
-@lru_cache(maxsize=4096)
 def _in_some_plan(number: str, regions: tuple[str, ...]) -> bool:
     return any(_is_valid(number, region) for region in regions)
 

@@ -59,7 +59,7 @@ def _card(text: str, start: int, end: int) -> Spans:
     position = start
     for first in [start, *(i + 1 for i in cuts)]:
         for last in reversed(ends) if first >= position else ():
-            if _LEAST <= last - first and is_card(text[first:last]) and not _continues(text, first, last):
+            if last - first >= _LEAST and is_card(text[first:last]) and not _continues(text, first, last):
                 yield first, last, 1.0
                 position = last
                 break
@@ -68,11 +68,8 @@ def _card(text: str, start: int, end: int) -> Spans:
 def _continues(text: str, start: int, end: int) -> bool:
     """Letters, digits or a decimal point glued to the number."""
     before, after = text[start - 1 : start], text[end : end + 1]
-    decimal = (
-        before == "."
-        and text[start - 2 : start - 1].isdigit()
-        or after == "."
-        and text[end + 1 : end + 2].isdigit()
+    decimal = (before == "." and text[start - 2 : start - 1].isdigit()) or (
+        after == "." and text[end + 1 : end + 2].isdigit()
     )
     return before.isalnum() or after.isalnum() or decimal
 

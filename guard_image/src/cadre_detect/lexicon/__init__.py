@@ -1,4 +1,4 @@
-"""What single words are: given or family names of many countries, places, ordinary words of several languages.
+"""What single words are: names of many countries, places, ordinary words of several languages.
 
 A capitalised word says little by itself; that it is in no dictionary, or in a list of names, says much. The
 lists are held as sorted 32-bit digests beside one byte of flags, because the strings themselves would take
@@ -42,12 +42,15 @@ class Flags(IntFlag):
     """A given or family name that many bear."""
 
 
+_ALL_FLAGS = tuple(Flags(value) for value in range(128))
+
+
 def fold(word: str) -> str:
     """Lower case without accents, apostrophes or full stops: the form under which words are listed."""
     if word.isascii():
         return word.lower().replace("'", "").replace(".", "")
     plain = unicodedata.normalize("NFKD", word.replace("ß", "ss").replace("ø", "o").replace("ł", "l").lower())
-    return "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’.")
+    return "".join(c for c in plain if not unicodedata.combining(c) and c not in "'\u2019.")
 
 
 def held_out(folded: str) -> bool:
@@ -56,16 +59,14 @@ def held_out(folded: str) -> bool:
 
 
 def look_up(word: str) -> Flags:
-    """What is known of a word in any spelling of its case and accents."""
-    return _flags(fold(word))
+    """What is known of a word in any spelling of its case and accents.
 
-
-@lru_cache(maxsize=16_384)
-def _flags(folded: str) -> Flags:
+    Nothing is remembered of the words asked for: they may be somebody's name.
+    """
     keys, flags = _lists()
-    key = crc32(folded.encode())
+    key = crc32(fold(word).encode())
     index = bisect_left(keys, key)
-    return Flags(flags[index]) if index < len(keys) and keys[index] == key else Flags.NONE
+    return _ALL_FLAGS[flags[index]] if index < len(keys) and keys[index] == key else Flags.NONE
 
 
 @lru_cache(maxsize=1)

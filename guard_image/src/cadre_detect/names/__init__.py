@@ -19,7 +19,7 @@ from cadre_detect.names.languages import guess
 
 Ask = Callable[[str, Sequence[tuple[int, int]]], Sequence[Finding]]
 """Opinions of a language model about text[start:end] of some lines."""
-_DOUBT = -1.5
+_DOUBT = -1.0
 _OPINION = {"PERSON": (1.6, 0.0), "LOCATION": (0.0, 1.6), "ORGANIZATION": (-0.8, -0.8)}
 _SCORES = {"PERSON": 0.7, "LOCATION": 0.6, "ORGANIZATION": 0.5}
 
@@ -28,7 +28,8 @@ def scan(text: str, wanted: frozenset[str], ask: Ask | None = None) -> Iterator[
     """Names found; `ask` settles what lists and context leave open."""
     found = raised(text, list(candidates(text, guess(text))))
     if ask is not None:
-        found = raised(text, _advised(text, found, ask))
+        advised = _advised(text, found, ask)
+        found = raised(text, advised) if advised is not found else found
     for each in found:
         yield from _finding(each, wanted)
     if "LOCATION" in wanted:
@@ -37,9 +38,15 @@ def scan(text: str, wanted: frozenset[str], ask: Ask | None = None) -> Iterator[
         yield from (Finding("PERSON", start, end, 0.6, PII) for start, end in mentions(text, found))
 
 
+def _lines_in_doubt(text: str, found: list[Candidate]) -> list[tuple[int, int]]:
+    return sorted({_line(text, each) for each in found if _in_doubt(each)})
+
+
 def _advised(text: str, found: list[Candidate], ask: Ask) -> list[Candidate]:
-    lines = sorted({_line(text, each) for each in found if _in_doubt(each)})
-    opinions = ask(text, lines) if lines else ()
+    lines = _lines_in_doubt(text, found)
+    if not lines:
+        return found
+    opinions = ask(text, lines)
     return [_weighed(each, opinions) if _in_doubt(each) else each for each in found]
 
 

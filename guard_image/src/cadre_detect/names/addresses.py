@@ -39,7 +39,7 @@ _ANY_CODE = (
 _STREETS = (
     rf"\b\d{{1,5}}[A-Za-z]?(?:[\-/]\d{{1,4}})? (?:{_CAP} ){{1,4}}(?:{_ROADS})\b\.?{_UNIT}",
     rf"\b\p{{Lu}}[\pL.\-]*(?: \p{{Lu}}[\pL\-]*)?(?:{_SUFFIXED}) ?\d{{1,4}} ?[a-z]?\b",
-    rf"\b\p{{Lu}}[\pL\-]*[ \-](?:Straße|Strasse|Str\.|Weg|Allee|Gasse|Platz|Ring|Damm|Ufer) \d{{1,4}} ?[a-z]?\b",
+    r"\b\p{Lu}[\pL\-]*[ \-](?:Straße|Strasse|Str\.|Weg|Allee|Gasse|Platz|Ring|Damm|Ufer) \d{1,4} ?[a-z]?\b",
     rf"\b\d{{1,4}}(?: ?(?:bis|ter))?,? (?:{_PREFIXED}) {_OF}{_CAP}(?:[ \-]{_OF}{_CAP}){{0,4}}",
     rf"\b(?:{_SOUTHERN}) {_OF}{_CAP}(?: {_OF}{_CAP}){{0,4}},? (?:n\.?º ?)?\d{{1,4}}\b",
     # any other street: words, a number, and a town with its code behind a comma

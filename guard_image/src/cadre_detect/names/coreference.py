@@ -83,7 +83,8 @@ def _in_company(text: str, before: Candidate | None, each: Candidate, after: Can
 
 def mentions(text: str, found: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
     """Names written small: known ones anywhere, others after a greeting or an introduction."""
-    known = frozenset(part for part in known_parts(found) if not look_up(part) & _ANY_WORD)
+    small = text.lower()
+    known = frozenset(part for part in known_parts(found) if part in small and not look_up(part) & _ANY_WORD)
     for match in WORD.finditer(text) if known else ():
         word = match.group()
         if word[0].islower() and fold(word) in known and not glued(text, *match.span()):

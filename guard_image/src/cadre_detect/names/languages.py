@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _SAMPLE = 3000
-_WORD = re.compile(r"[^\W\d_]+")
+_TOKEN = re.compile(r"[^\W\d_]+")
 _WORDS = {
     "en": "the and is to of a for you that with in on was are it this we not be have by from at",
     "de": "und der die das ist nicht ein eine mit für auf den dem von zu sich bitte wir sie ihre am im zum wird",
@@ -15,13 +15,18 @@ _WORDS = {
     "pt": "o a os as e é não um uma para com você em de que do da no na se ao",
     "nl": "de het een en is niet van voor met op u wij je dat in te aan ook",
 }
-_FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _language, _list in _WORDS.items():
+    for _word in _list.split():
+        _LANGUAGES_OF.setdefault(_word, []).append(_language)
 _FEWEST = 3
 
 
 def guess(text: str) -> str:
     """The two letters of the language whose little words are most frequent; `en` where there are too few."""
-    words = [word.lower() for word in _WORD.findall(text[:_SAMPLE])]
-    counts = {language: sum(w in own for w in words) for language, own in _FUNCTION_WORDS.items()}
+    counts = dict.fromkeys(_WORDS, 0)
+    for word in _TOKEN.findall(text[:_SAMPLE].lower()):
+        for language in _LANGUAGES_OF.get(word, ()):
+            counts[language] += 1
     best = max(counts, key=lambda language: counts[language])
     return best if counts[best] >= _FEWEST and counts[best] > counts["en"] else "en"
