@@ -1,4 +1,4 @@
-"""The real goose for tests: `CADRE_GOOSE`, PATH, or the pinned npm package in the repository's ignored cache."""
+"""The real goose for tests: `CADRE_GOOSE`, PATH, or the pinned npm package in the ignored cache."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Writes the committed API description: `python -m cadre_controller.apidocs DIR`; CI checks that it is current."""
+"""Writes the committed API description: `python -m cadre_controller.apidocs DIR`. CI checks it is current."""
 
 import json
 import sys
