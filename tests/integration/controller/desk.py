@@ -1,7 +1,8 @@
 """A small real MCP server for the tool gateway's tests, on the official SDK: stdio, or HTTP with a port.
 
 It writes one line per executed call to DESK_LOG. What it does wrong is asked for by files beside that log:
-`schema` (offers another schema), `crash` (dies in the middle of a call), `slow` (answers late).
+`schema` (offers another schema), `hidden` (does not say what it offers), `crash` (dies in the middle of a
+call), `slow` (answers late).
 """
 
 import json
@@ -30,6 +31,8 @@ def flag(name: str) -> bool:
 
 async def list_tools(_: object, __: object) -> types.ListToolsResult:
     """The three tools as pinned, unless told to change one."""
+    if flag("hidden"):
+        raise RuntimeError("not today")
     amount = {"type": "number", "description": "changed"} if flag("schema") else NUMBER
     offered = {
         "read": schema("what", what={"type": "string"}),

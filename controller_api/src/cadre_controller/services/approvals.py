@@ -33,7 +33,7 @@ class ApprovalService:
 
     async def request_tool(self, held: HeldTask, request: ToolApprovalRequest) -> ApprovalView:
         """The approval of this exact call of this task: found again, or asked for now. Raises LeaseLost."""
-        found = await self.find_tool(held, request.tool, request.arguments_hash)
+        found = await self.find_tool(held, request)
         if found is not None:
             if found.state is ApprovalState.PENDING:
                 await self._hold_task(held, found.id)
@@ -49,19 +49,19 @@ class ApprovalService:
             tool=request.tool,
             arguments=request.arguments,
             arguments_hash=request.arguments_hash,
+            ordinal=request.ordinal,
             requirements=panels.requirements_of(request.rules, now),
         )
         await self._ask(held.tenant, draft, held)
-        again = await self.find_tool(held, request.tool, request.arguments_hash)
+        again = await self.find_tool(held, request)
         if again is None:
             raise LeaseLost(held.id)
         return again
 
-    async def find_tool(self, held: HeldTask, tool: str, arguments_hash: str) -> ApprovalView | None:
+    async def find_tool(self, held: HeldTask, request: ToolApprovalRequest) -> ApprovalView | None:
         """The approval of this exact call, if it was ever asked for."""
-        row = await self._kernel.db.fetch_one(
-            held.tenant, "approval_of_tool", held.tenant, held.id, tool, arguments_hash
-        )
+        key = (held.tenant, held.id, request.tool, request.arguments_hash, request.ordinal)
+        row = await self._kernel.db.fetch_one(held.tenant, "approval_of_tool", *key)
         return await self.get(held.tenant, row["id"]) if row is not None else None
 
     async def request_outcome(self, held: HeldTask, intent: Intent) -> ApprovalView:
@@ -83,14 +83,26 @@ class ApprovalService:
         return await self.get(held.tenant, await self._ask(held.tenant, draft, held))
 
     async def request_step(
-        self, actor: Actor, session_id: str, step_id: str, approver_role: str, payload: type_json
+        self,
+        actor: Actor,
+        session_id: str,
+        step_id: str,
+        approver_role: str,
+        payload: type_json,
+        *,
+        requester: str = "",
     ) -> ApprovalView:
-        """Ask for a named step of a session, once per step; the payload is masked here."""
+        """Ask for a named step of a session, once per step; the payload is masked here.
+
+        `requester`: the person for whom an agent asks. Raises Denied(StepChanged) when the step was asked
+        with another payload: the answer to one text is no answer to another.
+        """
         tenant = actor.tenant
+        node, agent = await self._step_place(actor, session_id)
+        masked = (await self._masker.mask_json(tenant, session_id, payload, self._rules(tenant, agent))).value
+        arguments: type_json = masked if isinstance(masked, dict) else {"payload": masked}
         row = await self._kernel.db.fetch_one(tenant, "approval_of_step", tenant, session_id, step_id)
         if row is None:
-            node, agent = await self._step_place(actor, session_id)
-            masked = await self._masker.mask_json(tenant, session_id, payload, self._rules(tenant, agent))
             rule = ApprovalRule(
                 "ReportingLine", approver_role or "Head", "", 1, True, _STEP_TIMEOUT, "Escalate"
             )
@@ -100,15 +112,20 @@ class ApprovalService:
                 step_id=step_id,
                 agent=agent,
                 node=node,
-                requester=actor.id,
-                arguments=masked.value if isinstance(masked.value, dict) else {"payload": masked.value},
+                requester=requester or actor.id,
+                arguments=arguments,
                 requirements=panels.requirements_of([("builtin/step", rule)], self._kernel.clock.now()),
             )
             await self._ask(tenant, draft, None)
             row = await self._kernel.db.fetch_one(tenant, "approval_of_step", tenant, session_id, step_id)
         if row is None:
             raise Conflict("StateChanged", "the approval could not be created", "retry")
-        return await self.get(tenant, row["id"])
+        stored = await self._row(tenant, row["id"])
+        if stored["arguments"] != arguments:
+            raise Denied(
+                "StepChanged", f"the step {step_id} was asked with another text", "use another step id"
+            )
+        return self._view(stored)
 
     async def get(self, tenant: str, approval_id: str) -> ApprovalView:
         """As stored (masked), with who may decide now. Raises NotFound."""
@@ -136,7 +153,7 @@ class ApprovalService:
         """One person's decision. A repetition of the same vote has no effect.
 
         Raises NotFound, Denied(NotAnApprover, SeparationOfDuties), Conflict(AlreadyDecided, AlreadyVoted,
-        ArgumentsChanged).
+        ArgumentsChanged, ApprovalExpired).
         """
         if body.decision not in (ApprovalState.APPROVED, ApprovalState.DENIED):
             raise InvalidInput("BadDecision", "decision must be Approved or Denied", "send one of the two")
@@ -209,6 +226,8 @@ class ApprovalService:
             if actor.person and actor.person in question.requesters:
                 raise Denied("SeparationOfDuties", "who asks does not decide", "ask an approver named there")
             raise Denied("NotAnApprover", "you are not among those who may decide now", "see `approvers`")
+        if panels.escalate(question, requirements) is None:
+            raise Conflict("ApprovalExpired", "the time to decide is over", "ask the requester to repeat it")
         why = panels.barred(self._chart.current(actor.tenant).program, actor.person, row["node"])
         if why:
             raise Denied("PolicyDenied", why, "ask another approver")

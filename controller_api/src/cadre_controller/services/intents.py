@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.tasks import ApprovalView
-from cadre_controller.errors import Conflict
+from cadre_controller.errors import Conflict, Unavailable
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.kernel import Kernel, dump, task_channels
 from cadre_controller.services.models import HeldTask, Intent, IntentKind, ToolResult
@@ -32,11 +32,22 @@ class IntentService:
         self._approvals = approvals
         self._running: set[tuple[str, str, str, str, int]] = set()
 
-    async def begin(self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str) -> Intent:
+    async def ordinal(self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str) -> int:
+        """The ordinal that `begin` would give this call now."""
+        rows = await self._rows(held.tenant, held.id, tool, arguments_hash)
+        return _ordinal(held, rows, tool_call_id)
+
+    async def begin(
+        self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str, expected: int = 0
+    ) -> Intent:
         """Announce a call. A repeated `tool_call_id` of one attempt is the same call; else it is the next
-        ordinal."""
+        ordinal.
+
+        `expected`: the only ordinal that was permitted (0 = any). Raises Unavailable when another call has
+        taken it, which must then be decided anew.
+        """
         for _ in range(_RACES):
-            intent = await self._try_begin(held, tool, arguments_hash, tool_call_id)
+            intent = await self._try_begin(held, tool, arguments_hash, tool_call_id, expected)
             if intent is not None:
                 return intent
         raise Conflict("IntentContended", "the same call is announced too often at once", "retry the call")
@@ -86,10 +97,12 @@ class IntentService:
         return await self._approvals.request_outcome(held, intent)
 
     async def _try_begin(
-        self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str
+        self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str, expected: int
     ) -> Intent | None:
         """An intent, or None when another call took the ordinal first."""
         rows = await self._rows(held.tenant, held.id, tool, arguments_hash)
+        if expected and _ordinal(held, rows, tool_call_id) != expected:
+            raise Unavailable("an equal call used the permission first; this one is to be decided anew")
         for row in rows:
             if row["attempt"] == held.attempt and row["tool_call_id"] == tool_call_id:
                 return await self._repeated(held, row)
@@ -159,6 +172,12 @@ class IntentService:
 
     async def _rows(self, tenant: str, task_id: str, tool: str, arguments_hash: str) -> list[Row]:
         return await self._kernel.db.fetch(tenant, "intents_of", tenant, task_id, tool, arguments_hash)
+
+
+def _ordinal(held: HeldTask, rows: list[Row], tool_call_id: str) -> int:
+    same = [r for r in rows if r["attempt"] == held.attempt and r["tool_call_id"] == tool_call_id]
+    earlier = [r for r in rows if r["attempt"] < held.attempt]
+    return next((int(row["ordinal"]) for row in (*same, *earlier)), len(rows) + 1)
 
 
 def _key(intent: Intent) -> tuple[str, str, str, str, int]:

@@ -111,7 +111,9 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class ToolApprovalRequest:
-    """A held tool call: one approval per task, tool and arguments hash."""
+    """A held tool call: one approval per task, tool, arguments hash and ordinal, so that it covers one
+    effect.
+    """
 
     tool: str
     """`server/tool`."""
@@ -121,6 +123,8 @@ class ToolApprovalRequest:
     rules: tuple[tuple[str, ApprovalRule], ...]
     """Every rule that asked; all must be met."""
     reason: str = ""
+    ordinal: int = 1
+    """Which of the task's equal calls this is."""
 
 
 class IntentKind(StrEnum):

@@ -2,13 +2,15 @@
 says they are.
 """
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cadre_api.protocol.base import Effect, type_json
 from cadre_api.protocol.guard import ToolDecisionRequest
 from cadre_api.protocol.tasks import ApprovalState, ApprovalView, Evaluation
-from cadre_controller.errors import Denied
+from cadre_controller.errors import Denied, MaskingFailed
 from cadre_controller.ports import AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import HeldTask, LiveChart, ToolApprovalRequest
@@ -17,6 +19,8 @@ from cadre_core.arguments import arguments_hash, check_arguments
 from cadre_core.model import EffectiveAgent, EffectiveTool
 from cadre_core.policy.decide import Decision, PolicyRequest, ToolResource, evaluate
 from cadre_detect import restore_json
+
+_PLAIN = re.compile(r"[\w.:|-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class DecidedCall:
     """As delivered to the server: restored within its clearance."""
     arguments_hash: str
     evaluation: Evaluation
+    ordinal: int = 0
+    """The one of the task's equal calls that a person approved; 0 = no approval was needed."""
 
     @property
     def target(self) -> str:
@@ -49,6 +55,7 @@ class ToolDecider:
         """Decide; asks for an approval where one is needed. Raises LeaseLost, Denied(WrongSession,
         AgentNotRunning).
         """
+        request = _plain(request)
         held = await self._services.leases.held(identity, request.task_id, request.fence)
         if request.session_id != held.session_id:
             raise Denied("WrongSession", "the session is not the task's", "send the session of the lease")
@@ -73,6 +80,7 @@ class ToolDecider:
         request: ToolDecisionRequest,
         tool: EffectiveTool,
     ) -> DecidedCall:
+        request = await self._masked(held, agent, request)
         arguments = await self._delivered(identity, held, request.arguments, tool)
         problems = check_arguments(tool.input_schema, arguments)
         if problems:
@@ -80,8 +88,21 @@ class ToolDecider:
             return DecidedCall(held, chart, agent, request, tool, arguments, "", refusal)
         digest = arguments_hash(arguments)
         decision = evaluate(chart.program, _policy_request(agent, tool, arguments, request.arguments))
-        evaluation = await self._with_approval(held, request, tool, digest, decision)
-        return DecidedCall(held, chart, agent, request, tool, arguments, digest, evaluation)
+        evaluation, ordinal = await self._with_approval(held, request, tool, digest, decision)
+        return DecidedCall(held, chart, agent, request, tool, arguments, digest, evaluation, ordinal)
+
+    async def _masked(
+        self, held: HeldTask, agent: EffectiveAgent, request: ToolDecisionRequest
+    ) -> ToolDecisionRequest:
+        """The request with tokens for what the guard left in clear: only tokens are judged by class and
+        clearance, stored and shown.
+        """
+        rules = self._services.chart.guard_rules(held.tenant, agent.key)
+        masker = self._services.masker
+        value = (await masker.mask_json(held.tenant, held.session_id, request.arguments, rules)).value
+        if not isinstance(value, dict):
+            raise MaskingFailed("MaskingFailed", "the arguments could not be masked", "see the log")
+        return request.model_copy(update={"arguments": value})
 
     async def _delivered(
         self, identity: AgentIdentity, held: HeldTask, arguments: type_json, tool: EffectiveTool
@@ -102,7 +123,7 @@ class ToolDecider:
         tool: EffectiveTool,
         digest: str,
         decision: Decision,
-    ) -> Evaluation:
+    ) -> tuple[Evaluation, int]:
         evaluation = Evaluation(
             effect=decision.effect,
             rules=tuple(decision.rules),
@@ -110,15 +131,19 @@ class ToolDecider:
             message=decision.message,
         )
         if decision.effect is not Effect.REQUIRE_APPROVAL:
-            return evaluation
+            return evaluation, 0
+        target = f"{tool.server}/{tool.tool}"
+        ordinal = await self._services.intents.ordinal(held, target, digest, request.tool_call_id)
         wanted = ToolApprovalRequest(
-            tool=f"{tool.server}/{tool.tool}",
+            tool=target,
             arguments=request.arguments,
             arguments_hash=digest,
             rules=tuple(decision.approvals),
             reason=decision.message,
+            ordinal=ordinal,
         )
-        return _after_approval(evaluation, await self._services.approvals.request_tool(held, wanted))
+        approval = await self._services.approvals.request_tool(held, wanted)
+        return _after_approval(evaluation, approval), ordinal
 
 
 def _after_approval(evaluation: Evaluation, approval: ApprovalView) -> Evaluation:
@@ -156,6 +181,15 @@ def _policy_request(
         args_schema=tool.input_schema,
         data_classes=classes_in(masked),
     )
+
+
+def _plain(request: ToolDecisionRequest) -> ToolDecisionRequest:
+    """The request with names that may be recorded: a model chooses them, so they could quote anything."""
+    name = request.name if _PLAIN.fullmatch(request.name) else "unnamed"
+    call_id = request.tool_call_id
+    if not _PLAIN.fullmatch(call_id):
+        call_id = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return request.model_copy(update={"name": name, "tool_call_id": call_id})
 
 
 def _deny(reason: str, message: str) -> Evaluation:

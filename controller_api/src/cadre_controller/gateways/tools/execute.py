@@ -45,7 +45,7 @@ class Executor:
     ) -> Executed:
         """Run or replay; raises UpstreamFailed when the call certainly had no effect and may be repeated."""
         intent = await self._services.intents.begin(
-            call.held, call.target, call.arguments_hash, call.request.tool_call_id
+            call.held, call.target, call.arguments_hash, call.request.tool_call_id, call.ordinal
         )
         match intent.kind:
             case IntentKind.RECORDED:

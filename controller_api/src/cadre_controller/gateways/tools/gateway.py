@@ -1,5 +1,7 @@
 """What a guard may ask about tools: would this call be permitted, and: make it."""
 
+from dataclasses import replace
+
 from cadre_api.protocol.base import Effect
 from cadre_api.protocol.guard import ToolCallResponse, ToolDecisionRequest
 from cadre_api.protocol.tasks import Evaluation
@@ -145,16 +147,7 @@ def _spec(call: DecidedCall) -> ToolServerSpec | None:
 
 
 def _with_evaluation(call: DecidedCall, evaluation: Evaluation) -> DecidedCall:
-    return DecidedCall(
-        call.held,
-        call.chart,
-        call.agent,
-        call.request,
-        call.tool,
-        call.arguments,
-        call.arguments_hash,
-        evaluation,
-    )
+    return replace(call, evaluation=evaluation)
 
 
 def _outcome(executed: Executed) -> str:

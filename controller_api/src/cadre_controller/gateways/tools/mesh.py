@@ -84,7 +84,7 @@ class MeshTools:
         """A child task; the key makes the same call of a later attempt find the same child."""
         held = call.held
         intent = await self._services.intents.begin(
-            held, call.target, call.arguments_hash, call.request.tool_call_id
+            held, call.target, call.arguments_hash, call.request.tool_call_id, call.ordinal
         )
         try:
             created = await self._services.tasks.create(
@@ -137,6 +137,7 @@ class MeshTools:
             step,
             str(arguments.get("targetRole") or "Head"),
             {"text": str(arguments["payload"])},
+            requester=held.requester,
         )
         state = approval.state
 

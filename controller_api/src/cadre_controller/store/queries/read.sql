@@ -97,7 +97,7 @@ FROM approvals a WHERE a.tenant = $1 AND a.id = $2;
 
 -- name: approval_of_tool
 SELECT id FROM approvals
-WHERE tenant = $1 AND task_id = $2 AND tool = $3 AND arguments_hash = $4 AND kind = 'ToolCall';
+WHERE tenant = $1 AND task_id = $2 AND tool = $3 AND arguments_hash = $4 AND ordinal = $5 AND kind = 'ToolCall';
 
 -- name: approval_of_step
 SELECT id FROM approvals WHERE tenant = $1 AND session_id = $2 AND step_id = $3 AND kind = 'Step';

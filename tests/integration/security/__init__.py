@@ -1,0 +1,1 @@
+"""Attacks on what runs: each test is something that must not work."""
