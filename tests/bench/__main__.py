@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -28,15 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     failed = False
     for name in options.benches or BENCHES:
         begin = time.monotonic()
+        found: Iterable[Table] = importlib.import_module(f"tests.bench.{name}").run()
         try:
-            found: list[Table] = importlib.import_module(f"tests.bench.{name}").run()
+            for table in found:
+                print("\n" + table.text(), flush=True)
+                tables.append(table)
         except BenchError as error:
-            print(f"\n{name}: could not run: {error}", flush=True)
+            print(f"\n{name}: cannot go on: {error}", flush=True)
             failed = True
-            continue
-        tables += found
-        for table in found:
-            print("\n" + table.text(), flush=True)
         print(f"\n({name}: {time.monotonic() - begin:.0f} s)", flush=True)
     if options.json:
         options.json.write_text(json.dumps(as_json(where, tables), indent=1) + "\n", encoding="utf-8")

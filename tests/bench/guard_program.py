@@ -97,7 +97,7 @@ async def serve(controller_url: str, agent: str, bootstrap: Path) -> None:
 async def _work(controller: ControllerClient, masker: Masker, agent: str) -> None:
     bundle = await _bundle(controller, masker, agent)
     events, telemetry = EventLog(controller), Telemetry(controller, agent)
-    gate = ToolGate(controller, masker, events)
+    gate = ToolGate(controller, masker, events, telemetry)
     holder = TurnHolder(controller, masker, TurnRunner(controller, masker, gate, events, telemetry))
     path = ModelPath(controller, masker, CallJournal(events), telemetry)
     runner = await _listen(ModelEndpoint(bundle, holder.turns, path), holder)

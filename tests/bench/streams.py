@@ -1,6 +1,7 @@
 """Many token streams at once through one guard and the controller, against a bare proxy."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import uvloop
@@ -35,7 +36,7 @@ class Load:
     """Streams in which no token was left."""
 
 
-def run() -> list[Table]:
+def run() -> Iterator[Table]:
     """The bench."""
     with (
         listening("tests.bench.source") as (port, _source),
@@ -56,7 +57,8 @@ def run() -> list[Table]:
             askings = [guard.asking(number, body) for number, body in enumerate(bodies)]
             streams = _read(port, plan, askings, through)
             loads.append(Load(rate, passed, through, sum(map(_is_restored, streams))))
-    return [_cost(loads), _ages(loads)]
+    yield _cost(loads)
+    yield _ages(loads)
 
 
 def _request(rng: random.Random) -> dict[str, object]:

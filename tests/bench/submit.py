@@ -28,7 +28,7 @@ Row = tuple[Cell, ...]
 _COLUMNS = ("what", "per s", "p50 ms", "p99 ms", "controller CPU ms", "of INSERT")
 
 
-def run() -> list[Table]:
+def run() -> Iterator[Table]:
     """The bench."""
     with stand(_NO_MODEL, concurrency=100) as made:
         inserts = uvloop.run(ceilings.insert_rows(made.database_url, _CEILING_SECONDS, "x" * 300))
@@ -44,7 +44,8 @@ def run() -> list[Table]:
         worked = uvloop.run(work_off(made, AGENTS, _MOST, _SECONDS))
         working = _working(worked, clock, inserts.per_second)
         rows += _ceilings(inserts, pgbench)
-    return [_submits(rows), working]
+    yield _submits(rows)
+    yield working
 
 
 def _submits(rows: list[Row]) -> Table:
