@@ -1,0 +1,73 @@
+"""The six things we ask of a cluster, so that the client behind them can be swapped and load-tested."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cadre_operator.kube.fields import Json, text
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Names one object; an empty namespace is for what has none."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, obj: Mapping[str, object]) -> "Ref":
+        """Name an object that is at hand."""
+        return cls(
+            text(obj, "apiVersion"),
+            text(obj, "kind"),
+            text(obj, "metadata", "namespace"),
+            text(obj, "metadata", "name"),
+        )
+
+
+class KubeError(Exception):
+    """The API server refused or did not answer; `status` is the HTTP status, 0 = no answer."""
+
+    reason = "KubeRequestFailed"
+
+    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds the server asks us to wait; 0 = not said."""
+
+
+class KubeConflictError(KubeError):
+    """Somebody else wrote first, or the object exists already."""
+
+    reason = "Conflict"
+
+
+class Kube(Protocol):
+    """A cluster. Every method raises KubeError."""
+
+    async def get(self, ref: Ref) -> Json | None:
+        """Read an object; None when there is none."""
+        ...
+
+    async def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Json]:
+        """Read all objects of a kind, in one namespace or all."""
+        ...
+
+    async def create(self, obj: Json) -> Json:
+        """Create an object. Raises KubeConflictError when it exists."""
+        ...
+
+    async def apply(self, obj: Json) -> Json:
+        """Apply an object server-side as our field manager, taking our fields back from whoever has them."""
+        ...
+
+    async def patch(self, ref: Ref, body: Json, subresource: str = "") -> Json:
+        """Merge-patch an object or its subresource. Raises KubeConflictError on a stale resourceVersion."""
+        ...
+
+    async def delete(self, ref: Ref, uid: str = "") -> None:
+        """Delete an object, only that incarnation when `uid` is given; gone already is fine."""
+        ...

@@ -1,0 +1,1 @@
+"""Gather, decide, apply: one module for each sort of key."""

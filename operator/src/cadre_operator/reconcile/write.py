@@ -1,0 +1,47 @@
+"""Writes statuses and their events: one request per change, none when nothing changed."""
+
+import logging
+
+from cadre_api.conditions import ConditionType
+from cadre_api.v1alpha1 import API_VERSION
+from cadre_operator.kube.port import KubeError, Ref
+from cadre_operator.status.conditions import StatusChange, Transition
+from cadre_operator.status.events import event, worth_telling
+from cadre_operator.watch.entries import Entry, entry_of
+from cadre_operator.world import World
+
+_LOG = logging.getLogger(__name__)
+
+
+async def write_status(world: World, entry: Entry, change: StatusChange | None) -> None:
+    """Write a status if there is anything to write, and tell of its transitions. Raises KubeError."""
+    if change is None:
+        return
+    ref = Ref(API_VERSION, entry.key.kind, entry.key.namespace, entry.key.name)
+    body: dict[str, object] = {"metadata": {"uid": entry.uid}, "status": change.status}
+    try:
+        stored = await world.kube.patch(ref, body, "status")
+    except KubeError as error:
+        if error.status == 404:
+            return
+        raise
+    world.store.wrote(entry_of(stored))
+    _measure(world, entry, change.transitions)
+    for transition in worth_telling(change.transitions):
+        await _tell(world, entry, transition)
+
+
+async def _tell(world: World, entry: Entry, transition: Transition) -> None:
+    try:
+        await world.kube.create(event(entry, transition, world.now(), world.unique()))
+    except KubeError as error:
+        # an event is a courtesy: the status says the same
+        _LOG.warning("event not written", extra={"object": entry.key.path, "reason": str(error)})
+
+
+def _measure(world: World, entry: Entry, transitions: tuple[Transition, ...]) -> None:
+    for transition in transitions:
+        if transition.type == ConditionType.READY and transition.status == "True":
+            since = world.first_seen.pop(entry.key, None)
+            if since is not None and entry.key.kind == "Agent":
+                world.metrics.ready_seconds.observe(world.clock() - since)

@@ -1,0 +1,179 @@
+"""What the installer decides, read once from the environment; a missing or wrong value stops the start."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cadre_core.manifests.settings import ClusterSettings
+
+
+class SettingsError(ValueError):
+    """A variable is missing or wrong; the message names it and the fix."""
+
+    reason = "SettingsInvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where the API server reaches us."""
+
+    listen: str
+    port: int
+    url: str
+    """Base URL, for an operator outside of the cluster; else the service is named."""
+    service: str
+    failure_policy: str = "Fail"
+    manage: bool = True
+    """Whether we register ourselves; else the chart does and cert-manager puts the CA in."""
+    secret: str = "cadre-operator-webhook"  # noqa: S105 - a name
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """How names of the API server's users become persons of the chart."""
+
+    gitops: tuple[str, ...] = ()
+    """Users that stand for no person; what they may not decide waits for consent."""
+    scalers: tuple[str, ...] = ("system:serviceaccount:kube-system:horizontal-pod-autoscaler",)
+    issuers: tuple[tuple[str, str], ...] = ()
+    """(prefix of the user name, issuer): what follows the prefix is the subject."""
+    trusted: tuple[str, ...] = ()
+    """Users that write for Cadre itself, such as this operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """Everything the operator is told."""
+
+    identity: str
+    namespace: str
+    namespaces: tuple[str, ...]
+    """Namespaces to serve; empty = all."""
+    kubeconfig: Path | None
+    cluster: ClusterSettings
+    webhook: WebhookSettings
+    identities: Identities
+    controller_url: str = ""
+    controller_token_file: Path | None = None
+    controller_ca_file: Path | None = None
+    probe_listen: str = "0.0.0.0"  # noqa: S104 - a pod's own address
+    probe_port: int = 8080
+    workers: int = 50
+    queue_limit: int = 100_000
+    lease_seconds: float = 15.0
+    resync_seconds: float = 600.0
+    watch_age_seconds: float = 180.0
+    rolling_percent: int = 10
+    log_level: str = "info"
+    lease_name: str = "cadre-operator"
+
+
+def read_settings(env: Mapping[str, str]) -> OperatorSettings:
+    """Read the settings. Raises SettingsError."""
+    reader = _Reader(env)
+    return OperatorSettings(
+        identity=env.get("CADRE_IDENTITY") or socket.gethostname(),
+        namespace=env.get("CADRE_NAMESPACE") or "cadre-system",
+        namespaces=reader.names("CADRE_WATCH_NAMESPACES"),
+        kubeconfig=reader.file("KUBECONFIG"),
+        cluster=_cluster(reader),
+        webhook=_webhook(reader),
+        identities=_identities(reader),
+        controller_url=env.get("CADRE_CONTROLLER_URL", "").rstrip("/"),
+        controller_token_file=reader.file("CADRE_CONTROLLER_TOKEN_FILE"),
+        controller_ca_file=reader.file("CADRE_CONTROLLER_CA_FILE"),
+        probe_listen=reader.address("CADRE_PROBE_LISTEN", "0.0.0.0:8080")[0],
+        probe_port=reader.address("CADRE_PROBE_LISTEN", "0.0.0.0:8080")[1],
+        workers=reader.integer("CADRE_WORKERS", 50),
+        queue_limit=reader.integer("CADRE_QUEUE_LIMIT", 100_000),
+        lease_seconds=reader.seconds("CADRE_LEASE_SECONDS", 15.0),
+        resync_seconds=reader.seconds("CADRE_RESYNC_SECONDS", 600.0),
+        watch_age_seconds=reader.seconds("CADRE_WATCH_AGE_SECONDS", 180.0),
+        rolling_percent=reader.integer("CADRE_ROLLING_PERCENT", 10),
+        log_level=env.get("CADRE_LOG_LEVEL", "info"),
+    )
+
+
+def _cluster(reader: "_Reader") -> ClusterSettings:
+    return ClusterSettings(
+        guard_image=reader.required("CADRE_GUARD_IMAGE"),
+        goose_image=reader.required("CADRE_GOOSE_IMAGE"),
+        controller_host=reader.required("CADRE_GUARD_HOST"),
+        controller_ip=reader.required("CADRE_GUARD_IP"),
+        controller_port=reader.integer("CADRE_GUARD_PORT", 7441),
+        controller_namespace=reader.env.get("CADRE_NAMESPACE") or "cadre-system",
+    )
+
+
+def _webhook(reader: "_Reader") -> WebhookSettings:
+    listen, port = reader.address("CADRE_WEBHOOK_LISTEN", "0.0.0.0:9443")
+    return WebhookSettings(
+        listen=listen,
+        port=port,
+        url=reader.env.get("CADRE_WEBHOOK_URL", "").rstrip("/"),
+        service=reader.env.get("CADRE_WEBHOOK_SERVICE", "cadre-operator"),
+        failure_policy=reader.choice("CADRE_WEBHOOK_FAILURE_POLICY", ("Fail", "Ignore")),
+        manage=reader.choice("CADRE_WEBHOOK_MANAGE", ("Yes", "No")) == "Yes",
+    )
+
+
+def _identities(reader: "_Reader") -> Identities:
+    pairs = [item.partition("=") for item in reader.names("CADRE_ISSUER_PREFIXES")]
+    if any(not sign for _, sign, _ in pairs):
+        raise SettingsError("CADRE_ISSUER_PREFIXES: write prefix=issuer, separated by commas")
+    default = Identities()
+    return Identities(
+        gitops=reader.names("CADRE_GITOPS_USERS"),
+        scalers=reader.names("CADRE_SCALER_USERS") or default.scalers,
+        issuers=tuple((prefix, issuer) for prefix, _, issuer in pairs),
+        trusted=reader.names("CADRE_TRUSTED_USERS"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    env: Mapping[str, str]
+
+    def required(self, name: str) -> str:
+        value = self.env.get(name, "")
+        if not value:
+            raise SettingsError(f"{name} is not set; the chart sets it from its values")
+        return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.env.get(name, "").split(",") if part.strip())
+
+    def file(self, name: str) -> Path | None:
+        value = self.env.get(name, "")
+        if value and not Path(value).is_file():
+            raise SettingsError(f"{name}: there is no file {value}")
+        return Path(value) if value else None
+
+    def integer(self, name: str, default: int) -> int:
+        value = self.env.get(name) or str(default)
+        if not value.isdecimal() or int(value) < 1:
+            raise SettingsError(f"{name}: {value!r} is no positive integer")
+        return int(value)
+
+    def seconds(self, name: str, default: float) -> float:
+        value = self.env.get(name) or str(default)
+        try:
+            found = float(value)
+        except ValueError:
+            found = 0.0
+        if not 0 < found < 86_400 * 365:
+            raise SettingsError(f"{name}: {value!r} is no positive number of seconds")
+        return found
+
+    def address(self, name: str, default: str) -> tuple[str, int]:
+        host, _, port = (self.env.get(name) or default).rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise SettingsError(f"{name}: write address:port, such as {default}")
+        return host.strip("[]"), int(port)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.env.get(name) or choices[0]
+        if value not in choices:
+            raise SettingsError(f"{name}: {value!r}; write one of {', '.join(choices)}")
+        return value

@@ -1,0 +1,1 @@
+"""Pure: what objects say about themselves, and whether that is news."""

@@ -1,0 +1,1 @@
+"""What the cluster holds, as kopf's watches and indexes tell it."""

@@ -1,0 +1,167 @@
+"""What the indexes keep of an object: what decisions need, and nothing of managedFields or foreign notes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cadre_api.parse import InvalidResourceError, parse_resource
+from cadre_api.problems import FieldProblem
+from cadre_api.v1alpha1 import Resource
+from cadre_core.manifests.settings import LABEL_AGENT
+from cadre_operator.keys import Key
+from cadre_operator.kube.dynamic import FIELD_MANAGER
+from cadre_operator.kube.fields import Json, items, mapping, number, text, texts, version_of
+
+ANNOTATIONS = "cadre.dev/"
+"""Prefix of the annotations that mean something to us."""
+HASH = "cadre.dev/applied-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of the API."""
+
+    key: Key
+    uid: str
+    version: int
+    generation: int
+    deleting: bool
+    notes: Mapping[str, str]
+    """Our annotations."""
+    status: Mapping[str, object]
+    model: Resource | None
+    problems: tuple[FieldProblem, ...] = ()
+    """Why there is no model."""
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """What of it can change a chart."""
+        return (self.uid, self.generation, self.deleting, tuple(sorted(self.notes.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object that belongs to an agent."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    agent: str
+    hash: str
+    """Digest of what we applied."""
+    foreign: str
+    """Who else holds fields of its content, and since when; empty = nobody."""
+    deleting: bool
+    facts: Mapping[str, object]
+    """What status and rollout read: the trimmed spec and status of workloads and pods."""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Kind and name."""
+        return (self.kind, self.name)
+
+
+def entry_of(body: Mapping[str, object]) -> Entry:
+    """Trim and read an object of the API; an unreadable one keeps its problems."""
+    metadata = mapping(body, "metadata")
+    model, problems = _model(body, metadata)
+    notes = texts(metadata, "annotations")
+    return Entry(
+        key=Key(text(body, "kind"), text(metadata, "namespace"), text(metadata, "name")),
+        uid=text(metadata, "uid"),
+        version=version_of(body),
+        generation=number(metadata, "generation"),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        notes={name: value for name, value in notes.items() if name.startswith(ANNOTATIONS)},
+        status=_plain(mapping(body, "status")),
+        model=model,
+        problems=problems,
+    )
+
+
+def _model(
+    body: Mapping[str, object], metadata: Mapping[str, object]
+) -> tuple[Resource | None, tuple[FieldProblem, ...]]:
+    slim = {
+        "apiVersion": body.get("apiVersion"),
+        "kind": body.get("kind"),
+        "metadata": {
+            "name": metadata.get("name"),
+            "namespace": metadata.get("namespace"),
+            "labels": dict(mapping(metadata, "labels")),
+        },
+        "spec": _plain(mapping(body, "spec")),
+    }
+    try:
+        return parse_resource(slim, unknown="ignore"), ()
+    except InvalidResourceError as error:
+        return None, error.problems
+
+
+def _plain(value: object) -> Json:
+    """Copy kopf's read-only views into plain containers, which outlive the event."""
+    found = _copied(value)
+    return found if isinstance(found, dict) else {}
+
+
+def _copied(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]
+    return value
+
+
+def child_of(body: Mapping[str, object]) -> Child:
+    """Trim an object that belongs to an agent."""
+    metadata = mapping(body, "metadata")
+    kind = text(body, "kind")
+    return Child(
+        api_version=text(body, "apiVersion"),
+        kind=kind,
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        version=version_of(body),
+        agent=text(metadata, "labels", LABEL_AGENT),
+        hash=text(metadata, "annotations", HASH),
+        foreign=_foreign(metadata),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        facts=_facts(kind, body),
+    )
+
+
+_CONTENT = ("f:spec", "f:data", "f:binaryData", "f:automountServiceAccountToken", "f:imagePullSecrets")
+
+
+def _foreign(metadata: Mapping[str, object]) -> str:
+    writers = [
+        f"{text(entry, 'manager')}@{text(entry, 'time')}"
+        for entry in items(metadata, "managedFields")
+        if text(entry, "manager") != FIELD_MANAGER
+        and not text(entry, "subresource")
+        and any(field in mapping(entry, "fieldsV1") for field in _CONTENT)
+    ]
+    return " ".join(sorted(writers))
+
+
+def _facts(kind: str, body: Mapping[str, object]) -> Json:
+    if kind == "StatefulSet":
+        return _plain(
+            {
+                "replicas": mapping(body, "spec").get("replicas"),
+                "generation": mapping(body, "metadata").get("generation"),
+                "status": mapping(body, "status"),
+            }
+        )
+    if kind == "Pod":
+        return _plain({"labels": texts(body, "metadata", "labels"), "status": _pod_status(body)})
+    return {}
+
+
+def _pod_status(body: Mapping[str, object]) -> Json:
+    status = mapping(body, "status")
+    names = ("phase", "conditions", "containerStatuses", "initContainerStatuses")
+    return {name: status[name] for name in names if name in status}

@@ -1,0 +1,59 @@
+"""Everything that reconciliation reads and writes, made once and handed to all workers."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cadre_core.manifests.settings import ClusterSettings
+from cadre_operator.agents.replicas import Demand
+from cadre_operator.chart.book import ChartBook
+from cadre_operator.controller import Controller
+from cadre_operator.keys import Key
+from cadre_operator.kube.port import Kube
+from cadre_operator.metrics import Metrics
+from cadre_operator.watch.store import Store
+from cadre_operator.workqueue import WorkQueue
+
+
+def rfc3339() -> str:
+    """Return now, in UTC, as Kubernetes writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class World:
+    """The ports and memories of one operator."""
+
+    kube: Kube
+    store: Store
+    book: ChartBook
+    charts: WorkQueue
+    """Tenants to compile; every replica works on it."""
+    objects: WorkQueue
+    """Objects to reconcile; the leader alone works on it."""
+    controller: Controller | None
+    metrics: Metrics
+    cluster: ClusterSettings
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    seal_key: bytes = b""
+    """Empty until the certificates are there: then no stamp counts."""
+    rolling_percent: int = 10
+    unreachable_seconds: float = 60.0
+    now: Callable[[], str] = rfc3339
+    unique: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
+    leading: bool = False
+    started: Callable[[], bool] = lambda: True
+    """Whether all that the cluster holds was read once."""
+    reviewed: dict[str, str] = field(default_factory=dict)
+    """Uid of a part -> foreign writers whose changes were answered."""
+    rolling: dict[str, set[Key]] = field(default_factory=dict)
+    """Tenant -> agents whose pods are being replaced."""
+    failed_rollouts: dict[str, set[Key]] = field(default_factory=dict)
+    demand: dict[str, Demand] = field(default_factory=dict)
+    first_seen: dict[Key, float] = field(default_factory=dict)
+    counted: dict[Key, float] = field(default_factory=dict)
+    """Node -> when its counters were last written."""
+    unreachable: dict[str, float] = field(default_factory=dict)
+    """Tenant -> since when its controller does not answer."""
