@@ -78,7 +78,7 @@ async def _serve(settings: Settings) -> int:
 async def _work(settings: Settings, instance: str, controller: ControllerClient, masker: Masker) -> None:
     events = EventLog(controller)
     telemetry = Telemetry(controller, settings.agent)
-    gate = ToolGate(controller, masker, events)
+    gate = ToolGate(controller, masker, events, telemetry)
     path = ModelPath(controller, masker, CallJournal(events), telemetry)
     bundles = BundleStore(settings.state_dir / "bundle.json", settings.agent)
     runner = TurnRunner(controller, masker, gate, events, telemetry)

@@ -34,7 +34,7 @@ def read_documents(source: Path) -> Documents:
         if source.is_dir()
         else documents
     )
-    if not chosen:
+    if not any(text.strip() for _, text in chosen):
         raise CadreError(
             "ChartEmpty",
             f"no Cadre resources in {source}",

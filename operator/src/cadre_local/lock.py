@@ -42,7 +42,7 @@ def held(path: Path) -> bool:
     """Whether some supervisor holds the lock now."""
     try:
         acquire_probe = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(acquire_probe, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,17 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
 from cadre_api.protocol.base import type_json
-from cadre_detect import DetectConfig, Detector, Finding, MaskPolicy, Mode, apply, make_token, plan
+from cadre_detect import (
+    DetectConfig,
+    DetectionError,
+    Detector,
+    Finding,
+    MaskPolicy,
+    Mode,
+    apply,
+    make_token,
+    plan,
+)
 from cadre_local.errors import CadreError
 
 
@@ -15,6 +25,10 @@ class LocalMasker:
     def __init__(self, languages: Sequence[str] = ("en",)) -> None:
         self._detector = Detector(DetectConfig(languages=tuple(languages)))
         self._key = secrets.token_bytes(32)
+        try:
+            self._detector.scan("language")
+        except DetectionError as error:
+            raise CadreError("LanguageUnknown", str(error), "correct --language") from error
 
     def scan(self, text: str) -> list[Finding]:
         """Disjoint findings in order."""

@@ -25,4 +25,5 @@ def problem_line(problem: Problem | FieldProblem) -> str:
     place = f"{problem.file}:{problem.line}: " if problem.file else ""
     subject = ": ".join(part for part in (problem.resource, problem.field) if part)
     fix = f" → {problem.fix}" if problem.fix else ""
-    return f"{place}{subject}: {problem.message} ({problem.reason}){fix}"
+    about = f"{subject}: " if subject else ""
+    return f"{place}{about}{problem.message} ({problem.reason}){fix}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from cadre_api.protocol.base import type_json
+from cadre_api.protocol.tasks import ApprovalState, ApprovalView
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError
 from cadre_local.paths import Home
@@ -35,6 +36,7 @@ def build(home: Home, state: RunState, api: CadreApi | None, why_not: str = "") 
         "model": "scripted (no model is asked)" if state.scripted else "providers of the chart",
         "controller": "answers" if api else f"does not answer: {why_not}",
         "providers": _providers(api) if api else [],
+        "waitingApprovals": len(_waiting(api)) if api else 0,
         "nodes": _nodes(api) if api else [],
         "agents": [_agent(row, children) for row in api.agents()] if api else _guards_only(state.children),
     }
@@ -103,6 +105,13 @@ def _nodes(api: CadreApi) -> list[type_json]:
         }
         for document in _documents(api, "OrgNode")
     ]
+
+
+def _waiting(api: CadreApi) -> Sequence[ApprovalView]:
+    try:
+        return api.approvals(ApprovalState.PENDING.value)
+    except CadreError:
+        return ()
 
 
 def _documents(api: CadreApi, kind: str) -> Sequence[type_json]:

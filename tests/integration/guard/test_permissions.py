@@ -48,6 +48,8 @@ async def test_a_call_waits_for_its_approval_and_then_runs_once(guard: Guard) ->
 
     end, outcome = await c.outcome()
     assert (end, outcome["reason"], len(c.calls)) == ("complete", "", 1)
+    steps = (b"tool.decide", b"approval.wait", b"tool.call")
+    await eventually(lambda: all(any(step in sent for sent in c.spans) for step in steps))
 
 
 async def test_waiting_for_a_human_does_not_use_up_the_turns_time(guard: Guard) -> None:

@@ -77,3 +77,17 @@ def test_a_plan_without_a_controller() -> None:
     same = offline.offline_plan(snapshot, snapshot)["agents"]
     assert isinstance(same, list)
     assert {item["change"] for item in same} == {"Same"}
+
+
+def test_a_file_without_a_word_is_an_empty_chart(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("\n")
+    with pytest.raises(CadreError) as caught:
+        charts.read_documents(tmp_path / "empty.yaml")
+    assert caught.value.reason == "ChartEmpty"
+
+
+def test_a_problem_of_a_whole_file_has_no_empty_subject(tmp_path: Path) -> None:
+    (tmp_path / "tabs.yaml").write_text("kind: OrgNode\n\tx: 1\n")
+    with pytest.raises(ChartInvalidError) as caught:
+        offline.check(charts.read_documents(tmp_path / "tabs.yaml"))
+    assert ": : " not in problem_line(caught.value.problems[0])

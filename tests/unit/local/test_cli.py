@@ -6,6 +6,7 @@ import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
@@ -13,10 +14,11 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cadre_core.audit import DOMAIN, GENESIS, AuditActor, AuditRecord, seal
+from cadre_local.cli.audit import PAGE
 from cadre_local.cli.context import Session, dump
 from cadre_local.cli.main import COMMANDS, cli, run
 from cadre_local.errors import CadreError, Exit
-from cadre_local.ports import check_free, find_holder
+from cadre_local.ports import check_free, find_holder, pick_free
 
 ACME = Path(__file__).parents[3] / "examples" / "01-acme"
 
@@ -242,3 +244,56 @@ def test_yaml_output_is_yaml() -> None:
 def test_completion_offers_commands() -> None:
     done = CliRunner().invoke(cli, [], env={"_CADRE_COMPLETE": "bash_source"}, prog_name="cadre")
     assert "_cadre_completion" in done.output
+
+
+def test_a_file_that_cannot_be_written_or_is_no_key_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, signed = exported(1, Ed25519PrivateKey.generate())
+    junk = tmp_path / "junk"
+    junk.write_text("junk")
+    assert verify(tmp_path, lines, signed, "--key", str(junk)) == Exit.REFUSED
+    assert "BadKey" in capsys.readouterr().err
+
+
+def test_an_unknown_language_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("hello")
+    assert run(["guard", "scan", str(tmp_path / "x"), "--language", "xx"]) == Exit.REFUSED
+    assert "LanguageUnknown" in capsys.readouterr().err
+
+
+def test_a_scenario_that_is_no_scenario_is_explained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text("a: [1\nb: }\n")
+    arguments = ["up", "-f", str(ACME), "--scripted", str(tmp_path / "bad.yaml")]
+    assert run(arguments) == Exit.REFUSED
+    said = capsys.readouterr().err
+    assert "ScenarioInvalid" in said
+    assert "bad.yaml" in said
+
+
+def test_a_home_that_is_no_directory_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CADRE_HOME", str(tmp_path / "file"))
+    ports = [f"--{name}port={pick_free()}" for name in ("", "guard-")]
+    assert run(["up", "-f", str(ACME), *ports]) == Exit.REFUSED
+    assert "error " in capsys.readouterr().err
+
+
+class Chain:
+    """A client whose server holds a long chain and gives it page by page."""
+
+    def items(self, path: str) -> tuple[dict[str, object], ...]:
+        after = int(parse_qs(urlsplit(path).query)["after"][0])
+        return tuple({"seq": seq, "action": "test"} for seq in range(after + 1, min(after + PAGE, 2500) + 1))
+
+
+def test_the_audit_lists_its_end_not_its_beginning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Session, "api", lambda self: Chain())
+    assert run(["audit", "list", "--limit", "3", "-o", "json"]) == Exit.OK
+    assert [item["seq"] for item in json.loads(capsys.readouterr().out)["items"]] == [2498, 2499, 2500]

@@ -5,13 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from cadre_api.protocol.tasks import TaskEvent, TaskState, TaskView, Usage
+from cadre_api.protocol.tasks import (
+    ApprovalKind,
+    ApprovalState,
+    ApprovalView,
+    TaskEvent,
+    TaskState,
+    TaskView,
+    Usage,
+)
 from cadre_detect import TOKEN_RE, make_token
 from cadre_local.render import story
 from cadre_local.render.masking import masked_diff
 from cadre_local.render.plan import render_plan
 from cadre_local.render.status import boundary_text, render_status
-from cadre_local.render.tables import age, one_line, print_table
+from cadre_local.render.tables import age, money, one_line, print_approvals, print_table, print_tasks, short
 from cadre_local.render.waterfall import arrange, print_waterfall
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -197,3 +205,64 @@ def test_echoes_are_left_out_and_a_decision_is_told_once() -> None:
     assert told("Decided", "ledger/post: Approved")
     assert told("ToolReturned", "ledger/post: ok")
     assert told("Decided", "ledger/post: Approved")
+
+
+def narrow() -> Console:
+    return Console(file=io.StringIO(), width=70, highlight=False)
+
+
+def test_an_identifier_stays_whole_however_narrow_the_terminal_is() -> None:
+    task = TaskView(
+        id="task_01m7ytqz7awxyz0123456789ab",
+        tenant="acme",
+        requester="person:x",
+        session_id="s",
+        deadline_at=START,
+        state=TaskState.RUNNING,
+        agent="acme/marketing-with-a-long-name-1",
+        prompt="a prompt of many words that must give way to what people copy",
+        created_at=START,
+        updated_at=START,
+        usage=Usage(cost="0.00012135"),
+    )
+    out = narrow()
+    print_tasks(out, [task], START)
+    assert task.id in printed(out)
+    approval = ApprovalView(
+        id="apr_01m7ytr0123456789abcdefghjk",
+        tenant="acme",
+        session_id="s",
+        state=ApprovalState.PENDING,
+        kind=ApprovalKind.TOOL_CALL,
+        agent="acme/finance-1",
+        tool="acme/ledger/post_entry",
+        approvers=("acme/h-keller",),
+        requested_at=START,
+        expires_at=START,
+    )
+    out = narrow()
+    print_approvals(out, [approval], START)
+    assert approval.id in printed(out)
+    print_approvals(wide := console(), [approval], START)
+    assert "h-keller" in printed(wide)
+
+
+def test_keys_and_money_are_short_where_people_read() -> None:
+    assert short("acme/finance-1") == "finance-1"
+    assert short("acme/ledger/post_entry") == "ledger/post_entry"
+    assert short("alone") == "alone"
+    assert (money("0.00012135"), money("3"), money("0")) == ("0.0001", "3", "0")
+
+
+def test_a_waterfall_fits_the_terminal() -> None:
+    out = Console(file=io.StringIO(), width=100, highlight=False)
+    print_waterfall(out, [span("a", "", 0, 2, "cadre-controller"), span("b", "a", 1, 2)])
+    assert max(map(len, printed(out).splitlines())) <= 100
+
+
+def test_what_waits_for_people_is_in_the_status_and_a_suspended_agent_has_no_walls_to_report() -> None:
+    out = console()
+    agent = {"key": "acme/h1", "phase": "Suspended"}
+    render_status(out, {"phase": "Ready", "version": "1", "waitingApprovals": 2, "agents": [agent]})
+    assert "approvals that wait: 2" in printed(out)
+    assert "boundary" not in printed(out)

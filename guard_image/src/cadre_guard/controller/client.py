@@ -3,6 +3,8 @@
 import asyncio
 import io
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 import aiohttp
@@ -38,6 +40,7 @@ _CALL_SECONDS = 30.0
 _POLL_MARGIN_SECONDS = 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 FOREVER = float("inf")
+_NO_TRACE: Mapping[str, str] = MappingProxyType({})
 
 
 class ControllerClient:
@@ -96,13 +99,17 @@ class ControllerClient:
         path = "/guard/v1/pseudonyms/restore"
         return _parse(RestoreResponse, await self._send("POST", path, request, patience=patience))
 
-    async def decide(self, request: ToolDecisionRequest) -> Evaluation:
-        """Policy's word on a tool call."""
-        return _parse(Evaluation, await self._send("POST", "/guard/v1/tools/decide", request, patience=120))
+    async def decide(self, request: ToolDecisionRequest, trace: Mapping[str, str]) -> Evaluation:
+        """Policy's word on a tool call; `trace` = headers that join the answer to the caller's span."""
+        path = "/guard/v1/tools/decide"
+        return _parse(Evaluation, await self._send("POST", path, request, patience=120, trace=trace))
 
-    async def call_tool(self, request: ToolCallRequest, limit: float) -> ToolCallResponse:
+    async def call_tool(
+        self, request: ToolCallRequest, limit: float, trace: Mapping[str, str]
+    ) -> ToolCallResponse:
         """Have the tool gateway run it; safe to repeat, because the gateway records each call once."""
-        body = await self._send("POST", "/guard/v1/tools/call", request, patience=120, limit=limit)
+        path = "/guard/v1/tools/call"
+        body = await self._send("POST", path, request, patience=120, limit=limit, trace=trace)
         return _parse(ToolCallResponse, body)
 
     async def wait_approval(self, approval_id: str, wait_seconds: float) -> ApprovalWait:
@@ -148,13 +155,14 @@ class ControllerClient:
         *,
         patience: float,
         limit: float = _CALL_SECONDS,
+        trace: Mapping[str, str] = _NO_TRACE,
     ) -> bytes:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + patience
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._send_once(method, path, message, limit)
+                return await self._send_once(method, path, message, limit, trace)
             except AWAY_ERRORS as error:
                 problem = GuardError("ControllerUnreachable", f"{type(error).__name__} at the controller")
             except GuardError as error:
@@ -166,10 +174,13 @@ class ControllerClient:
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads load, guards nothing
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _send_once(self, method: str, path: str, message: Message | None, limit: float) -> bytes:
+    async def _send_once(
+        self, method: str, path: str, message: Message | None, limit: float, trace: Mapping[str, str]
+    ) -> bytes:
         data = message.model_dump_json(by_alias=True).encode() if message is not None else None
         for last in (False, True):
-            headers = {"Authorization": await self.identity.bearer(), "Content-Type": "application/json"}
+            bearer = await self.identity.bearer()
+            headers = {"Authorization": bearer, "Content-Type": "application/json", **trace}
             bound = aiohttp.ClientTimeout(total=limit, sock_connect=5)
             async with self._http.request(
                 method, self._base + path, data=data, headers=headers, timeout=bound

@@ -17,6 +17,7 @@ from cadre_guard.errors import GuardError
 from cadre_guard.events import EventLog
 from cadre_guard.jsonvalue import JsonObject
 from cadre_guard.masking.masker import Masker
+from cadre_guard.telemetry import Telemetry
 from cadre_guard.turn.stopping import until_stopped
 from cadre_guard.turn.turn import Turn
 
@@ -36,10 +37,13 @@ class ToolAnswer:
 class ToolGate:
     """Decisions and calls for the turns of one agent."""
 
-    def __init__(self, controller: ControllerClient, masker: Masker, events: EventLog) -> None:
+    def __init__(
+        self, controller: ControllerClient, masker: Masker, events: EventLog, telemetry: Telemetry
+    ) -> None:
         self._controller = controller
         self._masker = masker
         self._events = events
+        self._telemetry = telemetry
         self._running: dict[tuple[str, int, str], asyncio.Task[ToolAnswer]] = {}
 
     async def permit(self, turn: Turn, call_id: str) -> bool:
@@ -50,7 +54,8 @@ class ToolGate:
             return False
         try:
             request = await self._request(turn, call_id, wanted.name, wanted.arguments)
-            evaluation = await until_stopped(turn, self._controller.decide(request))
+            with self._telemetry.span("tool.decide", turn, tool=wanted.name) as trace:
+                evaluation = await until_stopped(turn, self._controller.decide(request, trace))
             refusal = await self._settle(turn, evaluation)
         except GuardError as error:
             refusal = error.message
@@ -78,7 +83,7 @@ class ToolGate:
         try:
             request = await self._request(turn, call_id, name, arguments)
             while True:
-                response = await until_stopped(turn, self._controller.call_tool(request, turn.remaining()))
+                response = await self._called(turn, request)
                 refusal = await self._settle(turn, response.evaluation)
                 if refusal:
                     turn.record.refusals[call_id] = refusal
@@ -87,6 +92,10 @@ class ToolGate:
                     return await self._restored(turn, response)
         except GuardError as error:
             return _refused(f"{error.reason}: {error.message}")
+
+    async def _called(self, turn: Turn, request: ToolCallRequest) -> ToolCallResponse:
+        with self._telemetry.span("tool.call", turn, tool=request.name) as trace:
+            return await until_stopped(turn, self._controller.call_tool(request, turn.remaining(), trace))
 
     async def _request(self, turn: Turn, call_id: str, name: str, arguments: JsonObject) -> ToolCallRequest:
         masked = await self._masker.mask(turn.pairs, _as_json(arguments))
@@ -107,7 +116,7 @@ class ToolGate:
             return ""
         if not evaluation.approval_id:
             return "an approval is needed but could not be asked for"
-        with turn.on_hold():
+        with turn.on_hold(), self._telemetry.span("approval.wait", turn, approval=evaluation.approval_id):
             return await self._human_answer(turn, evaluation.approval_id)
 
     async def _human_answer(self, turn: Turn, approval_id: str) -> str:

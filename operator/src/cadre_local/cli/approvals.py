@@ -62,10 +62,22 @@ def _decide(session: Session, approval_id: str, decision: ApprovalState, *, yes:
     if session.is_table:
         show(session.console, found)
     word = "Approve" if decision is ApprovalState.APPROVED else "Deny"
-    if not yes and not click.confirm(f"{word} this?", default=False, err=True):
+    if not yes and not _confirmed(f"{word} this?"):
         raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
     decided = api.decide(found, decision, comment)
     session.emit(decided, lambda console: console.print(_outcome(decided)))
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, default=False, err=True)
+    except click.Abort as error:
+        click.echo("", err=True)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        raise CadreError(
+            "NotDecided", "nothing was decided: there is nobody to ask", "pass --yes", Exit.USAGE
+        ) from error
 
 
 def show(console: Console, approval: ApprovalView) -> None:

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,6 +19,9 @@ from cadre_local.errors import CadreError, Exit
 from cadre_local.render.tables import one_line, print_table
 from cadre_local.signatures import checker
 
+PAGE = 1000
+"""Most events that the server gives at once."""
+
 
 @click.group(cls=Group)
 def audit() -> None:
@@ -31,10 +35,9 @@ def audit() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @pass_session
 def list_events(session: Session, action: str, actor: str, target: str, limit: int) -> None:
-    """Events of the chain."""
-    wanted = {"action": action, "actorId": actor, "target": target, "limit": str(limit)}
-    query = urlencode({key: value for key, value in wanted.items() if value})
-    rows = session.api().items(f"/api/v1/audit/events?{query}")
+    """The last events of the chain, oldest first; times are UTC."""
+    wanted = {"action": action, "actorId": actor, "target": target}
+    rows = _last(session.api(), {key: value for key, value in wanted.items() if value}, limit)
     events = [{"seq": row.get("seq"), **event_of(row)} for row in rows]
     session.emit({"items": events}, lambda console: _print_events(console, events))
 
@@ -52,12 +55,10 @@ def verify(session: Session, file: Path | None, checkpoint_file: Path | None, ke
     With FILE offline, from an export; else export and checkpoint are fetched from the controller. A chain
     alone proves that it is whole in itself; the checkpoint proves that it was not rewritten since.
     """
-    if file:
-        lines = _read(file).splitlines()
-        signed = _read(checkpoint_file).strip() if checkpoint_file else ""
-    else:
-        lines, signed = _fetch(session.api())
-    key = json.loads(_read(key_file)) if key_file else _embedded_key(lines)
+    lines, signed = (_read(file).splitlines(), "") if file else _fetch(session.api())
+    if checkpoint_file:
+        signed = _read(checkpoint_file).strip()
+    key = _pinned_key(key_file) if key_file else _embedded_key(lines)
     checkpoint = verify_checkpoint(signed, checker(key)) if signed else None
     report = verify_chain(lines, checkpoint)
     data = {
@@ -85,12 +86,12 @@ def export(session: Session, target: Path | None, checkpoint_file: Path | None) 
     lines, signed = _fetch(session.api())
     text = "".join(f"{line}\n" for line in lines)
     if target:
-        target.write_text(text, encoding="utf-8")
+        _write(target, text)
         click.echo(f"{len(lines) - 1} events in {target}", err=True)
     else:
         click.echo(text, nl=False)
     if checkpoint_file:
-        checkpoint_file.write_text(signed + "\n", encoding="ascii")
+        _write(checkpoint_file, signed + "\n")
 
 
 def event_of(row: type_json) -> type_json:
@@ -102,6 +103,19 @@ def event_of(row: type_json) -> type_json:
         except ValueError:
             canonical = json.loads(base64.b64decode(canonical))
     return canonical if isinstance(canonical, dict) else {}
+
+
+def _last(api: CadreApi, wanted: Mapping[str, str], limit: int) -> Iterable[type_json]:
+    """The server pages forward only: read on to the head and keep the end."""
+    kept: deque[type_json] = deque(maxlen=limit)
+    after = 0
+    while True:
+        query = urlencode({**wanted, "after": after, "limit": PAGE})
+        page = api.items(f"/api/v1/audit/events?{query}")
+        kept.extend(page)
+        if len(page) < PAGE:
+            return kept
+        after = int(str(page[-1].get("seq")))
 
 
 def _fetch(api: CadreApi) -> tuple[list[str], str]:
@@ -123,31 +137,50 @@ def _embedded_key(lines: list[str]) -> type_json:
     return key if isinstance(key, dict) else {}
 
 
+def _pinned_key(file: Path) -> type_json:
+    try:
+        key = json.loads(_read(file))
+    except ValueError:
+        key = None
+    if not isinstance(key, dict):
+        raise CadreError("BadKey", f"{file} is no JSON Web Key", "take `publicKey` of an export's first line")
+    return key
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CadreError("NotWritable", f"cannot write {file}: {error.strerror}", "check the path") from error
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CadreError("Unreadable", f"cannot read {file}: {error}", "check the path") from error
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise CadreError("Unreadable", f"cannot read {file}: {why}", "check the path") from error
 
 
 def _print_events(console: Console, events: list[type_json]) -> None:
     rows = [
         (
             event.get("seq"),
-            event.get("ts"),
+            str(event.get("ts"))[5:19].replace("T", " "),
             _actor(event),
             event.get("action"),
-            event.get("target"),
             event.get("result"),
+            event.get("target"),
         )
         for event in events
     ]
-    print_table(console, ("SEQ", "TIME", "ACTOR", "ACTION", "TARGET", "RESULT"), rows, "no events")
+    print_table(console, ("SEQ", "TIME", "ACTOR", "ACTION", "RESULT", "TARGET"), rows, "no events")
 
 
 def _actor(event: type_json) -> str:
     actor = event.get("actor")
-    return one_line(f"{actor.get('type')}:{actor.get('id')}", 40) if isinstance(actor, dict) else str(actor)
+    """Who, without the type that the id repeats."""
+    return one_line(str(actor.get("id")), 24) if isinstance(actor, dict) else str(actor)
 
 
 def _print_verdict(

@@ -9,6 +9,7 @@ from rich.console import Console
 from cadre_api.protocol.base import type_json
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
+from cadre_local.errors import CadreError
 from cadre_local.render.tables import print_approvals, print_table, print_tasks
 from cadre_local.report import dig, name_of
 from cadre_local.supervise.fleet import key_of, live_state, should_run
@@ -71,7 +72,9 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Callable[[type_json], Row]]] = {
 
 
 @click.command(cls=Command)
-@click.argument("kind", type=click.Choice([*KINDS, *ALIASES, "tasks", "approvals"], case_sensitive=False))
+@click.argument(
+    "kind", metavar="KIND", type=click.Choice([*KINDS, *ALIASES, "tasks", "approvals"], case_sensitive=False)
+)
 @click.argument("name", required=False)
 @pass_session
 def get(session: Session, kind: str, name: str | None) -> None:
@@ -83,10 +86,10 @@ def get(session: Session, kind: str, name: str | None) -> None:
     api = session.api()
     plural, now = ALIASES.get(kind, kind), datetime.now(UTC)
     if plural == "tasks":
-        tasks = api.tasks()
+        tasks = (api.task(name),) if name else api.tasks()
         session.emit({"items": tasks}, lambda console: print_tasks(console, tasks, now))
     elif plural == "approvals":
-        waiting = api.approvals()
+        waiting = (api.approval(name),) if name else api.approvals()
         session.emit({"items": waiting}, lambda console: print_approvals(console, waiting, now))
     elif plural == "agents":
         rows = _named(api.agents(), name, key_of)
@@ -102,7 +105,11 @@ def _phase(row: type_json) -> str:
 
 
 def _named(items: Sequence[type_json], name: str | None, key: Callable[[type_json], str]) -> list[type_json]:
-    return [item for item in items if not name or key(item) == name or key(item).endswith(f"/{name}")]
+    found = [item for item in items if not name or key(item) == name or key(item).endswith(f"/{name}")]
+    if name and not found:
+        known = ", ".join(sorted(key(item).rpartition("/")[2] for item in items))
+        raise CadreError("NotFound", f"there is none named {name}", f"use one of {known}" if known else "")
+    return found
 
 
 def _print_agents(console: Console, rows: Sequence[type_json]) -> None:

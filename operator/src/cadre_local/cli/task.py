@@ -124,7 +124,16 @@ def watch(session: Session, task_id: str, timeout: float | None, verbose: bool) 
 @pass_session
 def cancel(session: Session, task_id: str) -> None:
     """Ask for a task's end."""
-    found = session.api().cancel(task_id)
+    api = session.api()
+    before = api.task(task_id)
+    if before.state in FINAL - {TaskState.CANCELLED, TaskState.OUTCOME_UNKNOWN}:
+        raise CadreError(
+            "AlreadyDone",
+            f"task {task_id} is {before.state.value}",
+            "nothing is left to cancel",
+            Exit.CONFLICT,
+        )
+    found = api.cancel(task_id)
     session.emit(found, lambda console: console.print(f"{found.id} is {found.state.value}"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cadre_local import charts, goose, offline, ports
+from cadre_local import charts, goose, offline, ports, state
 from cadre_local.cli.context import (
     DEFAULT_GUARD_PORT,
     DEFAULT_PORT,
@@ -22,8 +22,10 @@ from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home
 from cadre_local.state import Ports, RunState
 from cadre_local.supervise import control, leftovers
-from cadre_local.supervise.fleet import READY_STATES, key_of, live_state, should_run
+from cadre_local.supervise.fleet import can_work, key_of, should_run
 from cadre_local.supervise.options import UpOptions
+
+PORT = click.IntRange(1, 65535)
 
 
 @click.command(cls=Command)
@@ -36,10 +38,10 @@ from cadre_local.supervise.options import UpOptions
 @click.option(
     "--foreground/--detach", default=False, help="Stay until Ctrl-C, or return when ready (default)."
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
-@click.option("--guard-port", type=click.IntRange(1, 65535), default=DEFAULT_GUARD_PORT, show_default=True)
+@click.option("--port", type=PORT, help=f"Public API. [default: {DEFAULT_PORT}]")
+@click.option("--guard-port", type=PORT, help=f"For guards. [default: {DEFAULT_GUARD_PORT}]")
 @click.option(
-    "--scripted-port", type=click.IntRange(1, 65535), default=DEFAULT_SCRIPTED_PORT, show_default=True
+    "--scripted-port", type=PORT, help=f"For the scripted model. [default: {DEFAULT_SCRIPTED_PORT}]"
 )
 @pass_session
 def up(
@@ -47,14 +49,15 @@ def up(
     source: Path | None,
     scripted: Path | None,
     foreground: bool,
-    port: int,
-    guard_port: int,
-    scripted_port: int,
+    port: int | None,
+    guard_port: int | None,
+    scripted_port: int | None,
 ) -> int:
     """Start everything on this machine and apply a chart.
 
     The chart is checked first; when anything is wrong with it, nothing starts and nothing changes. Run it
-    again with another chart to apply that one, or without -f to continue where it was.
+    again with another chart to apply that one, or without -f to continue where it was: same chart, same
+    ports, same scripted model.
     """
     home = session.home
     home.check()
@@ -64,9 +67,25 @@ def up(
     if current := control.running(home):
         _update(session, current, source, documents)
         return int(Exit.OK)
-    chosen = Ports(public=port, guard=guard_port, scripted=scripted_port if scripted else 0)
+    last = None if source else state.load(home)
+    scripted = scripted or _last_scenario(last)
+    chosen = Ports(
+        public=port or (last.ports.public if last else DEFAULT_PORT),
+        guard=guard_port or (last.ports.guard if last else DEFAULT_GUARD_PORT),
+        scripted=_scripted_port(scripted, scripted_port, last),
+    )
     options = _prepare(session, home, source, scripted, chosen)
     return _start(session, control.launch(options, die_with_us=foreground), foreground)
+
+
+def _last_scenario(last: RunState | None) -> Path | None:
+    return Path(last.scripted) if last and last.scripted else None
+
+
+def _scripted_port(scripted: Path | None, named: int | None, last: RunState | None) -> int:
+    if scripted is None:
+        return 0
+    return named or (last.ports.scripted if last else 0) or DEFAULT_SCRIPTED_PORT
 
 
 def _prepare(
@@ -114,10 +133,8 @@ def _check_scenario(scenario: Path) -> None:
         check=False,
     )
     if checked.returncode != 0:
-        said = checked.stderr.strip().splitlines()
-        raise CadreError(
-            "ScenarioInvalid", said[-1] if said else f"{scenario} is refused", "correct the scenario"
-        )
+        said = " ".join(checked.stderr.replace("cadre-scripted: ", "").split())
+        raise CadreError("ScenarioInvalid", said or f"{scenario} is refused", "correct the scenario")
 
 
 def _start(session: Session, launched: control.Launched, foreground: bool) -> int:
@@ -156,7 +173,7 @@ def _wait_agents(session: Session, progress: Progress) -> None:
     api, deadline = session.api(), time.monotonic() + 120
     while True:
         rows = [row for row in api.agents() if should_run(row)]
-        late = sorted(key_of(row) for row in rows if live_state(row) not in READY_STATES)
+        late = sorted(key_of(row) for row in rows if not can_work(row))
         progress.note("agents", f"{len(rows) - len(late)} of {len(rows)} ready", done=not late)
         if not late:
             return

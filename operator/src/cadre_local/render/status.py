@@ -10,6 +10,8 @@ from cadre_api.protocol.base import type_json
 
 NAMESPACES = ("network", "mount", "pid", "ipc", "user")
 GOOD = frozenset({"Ready", "Idle", "Busy"})
+AT_REST = frozenset({"Suspended"})
+"""Phases without a process, so that there is nothing to isolate."""
 
 
 def render_status(console: Console, report: type_json) -> None:
@@ -33,6 +35,9 @@ def _machine(report: type_json) -> Tree:
     for provider in _items(report.get("providers")):
         mark = "[green]reachable[/]" if provider.get("reachable") else "[red]not reachable[/]"
         tree.add(f"provider {_text(provider, 'name')} {mark} [dim]{_text(provider, 'url')}[/]")
+    waiting = report.get("waitingApprovals")
+    if waiting:
+        tree.add(f"[bold yellow]approvals that wait: {waiting}[/] [dim]cadre approvals[/]")
     return tree
 
 
@@ -71,8 +76,9 @@ def _agent_line(agent: type_json) -> str:
         f"[cyan]{_text(agent, 'key')}[/]",
         _phase(_text(agent, "phase")),
         f"{tasks.get('running', 0)} running, {tasks.get('queued', 0)} queued",
-        boundary_text(_mapping(agent.get("boundary"))),
     ]
+    if _text(agent, "phase") not in AT_REST:
+        parts.append(boundary_text(_mapping(agent.get("boundary"))))
     if agent.get("restarts"):
         parts.append(f"[yellow]{agent['restarts']} restarts[/]")
     if agent.get("reason"):

@@ -9,12 +9,20 @@ from rich.table import Table
 
 from cadre_api.protocol.tasks import ApprovalView, TaskView
 
+WHOLE = frozenset({"ID", "SEQ", "NAME", "TIME", "STATE", "ACTION", "TARGET"})
+"""Columns that people copy from: never cut and never wrapped, whatever the width."""
+
 
 def print_table(
     console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str
 ) -> None:
-    """A plain table, or one sentence when there is nothing."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """A plain table, or one sentence when there is nothing; identifiers stay whole, the others give way."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        if name in WHOLE:
+            table.add_column(name, no_wrap=True, overflow="ignore")
+        else:
+            table.add_column(name, overflow="fold")
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - the count is used after the loop
         table.add_row(*(escape(str(cell)) for cell in row))
@@ -30,9 +38,9 @@ def print_tasks(console: Console, tasks: Sequence[TaskView], now: datetime) -> N
         (
             task.id,
             task.state.value,
-            task.agent,
+            short(task.agent),
             age(task.created_at, now),
-            task.usage.cost,
+            money(task.usage.cost),
             one_line(task.prompt, 60),
         )
         for task in tasks
@@ -46,17 +54,14 @@ def print_approvals(console: Console, approvals: Sequence[ApprovalView], now: da
         (
             item.id,
             item.state.value,
-            item.tool or item.kind.value,
-            item.agent,
-            ", ".join(item.approvers) or "-",
+            short(item.tool) or item.kind.value,
+            short(item.agent),
+            ", ".join(map(short, item.approvers)) or "-",
             age(item.requested_at, now),
-            ", ".join(item.rules),
         )
         for item in approvals
     ]
-    print_table(
-        console, ("ID", "STATE", "WHAT", "AGENT", "WHO DECIDES", "AGE", "RULE"), rows, "nothing waits"
-    )
+    print_table(console, ("ID", "STATE", "WHAT", "AGENT", "WHO DECIDES", "AGE"), rows, "nothing waits")
 
 
 def age(moment: datetime, now: datetime) -> str:
@@ -66,6 +71,17 @@ def age(moment: datetime, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def short(key: str) -> str:
+    """A key without its namespace, which is the same for all that one person sees."""
+    return key.partition("/")[2] or key
+
+
+def money(amount: str) -> str:
+    """A cost with at most four places after the point; `-o json` has all of them."""
+    whole, _, places = amount.partition(".")
+    return f"{whole}.{places[:4]}" if places else whole
 
 
 def one_line(text: str, width: int) -> str:

@@ -12,6 +12,8 @@ from cadre_local.render.story import duration
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 NAME_WIDTH = 44
+_BESIDE_BAR = NAME_WIDTH + 1 + 17 + 1 + 9
+_LEAST_BAR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class SpanLine:
     failed: bool
 
 
-def print_waterfall(console: Console, spans: Sequence[type_json], width: int = 40) -> None:
+def print_waterfall(console: Console, spans: Sequence[type_json]) -> None:
     """Print the joined trace."""
     lines = list(arrange(spans))
     if not lines:
@@ -34,6 +36,7 @@ def print_waterfall(console: Console, spans: Sequence[type_json], width: int = 4
         return
     begin = min(line.start for line in lines)
     total = max((line.start - begin).total_seconds() * 1000 + line.milliseconds for line in lines) or 1.0
+    width = max(_LEAST_BAR, min(40, console.width - _BESIDE_BAR))
     services = sorted({line.service for line in lines})
     for line in lines:
         offset = (line.start - begin).total_seconds() * 1000

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError
@@ -28,6 +29,7 @@ class Fleet:
         self._log_in = log_in
         self._changed = changed
         self._guards: dict[str, ManagedChild] = {}
+        self._since = datetime.now(UTC)
         self.serving: frozenset[str] = frozenset()
         """Agents whose guard reported that it can work."""
 
@@ -63,7 +65,7 @@ class Fleet:
             _log.debug("chart not readable now", extra={"reason": error.reason})
             return
         wanted = {key_of(row) for row in rows if should_run(row)}
-        self.serving = frozenset(key_of(row) for row in rows if live_state(row) in READY_STATES) & wanted
+        self.serving = frozenset(key_of(row) for row in rows if can_work(row, self._since)) & wanted
         await asyncio.gather(*(self._remove(agent) for agent in sorted(set(self._guards) - wanted)))
         for agent in sorted(wanted - set(self._guards)):
             self._add(agent)
@@ -113,6 +115,21 @@ def key_of(row: dict[str, object]) -> str:
 def should_run(row: dict[str, object]) -> bool:
     """Suspended agents, and those that wait for consent, have no process."""
     return bool(key_of(row)) and str(row.get("lifecycle", "Running")) == "Running"
+
+
+def can_work(row: dict[str, object], since: datetime | None = None) -> bool:
+    """Whether its guard said so, at `since` or later: what an earlier guard said last is no news."""
+    live = row.get("live")
+    if not isinstance(live, dict) or live_state(row) not in READY_STATES or live.get("reason"):
+        return False
+    return since is None or _moment(live.get("seenAt")) >= since
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def live_state(row: dict[str, object]) -> str:
