@@ -39,8 +39,9 @@ def enter_private_root(program: str, files: dict[str, str]) -> list[str]:
     for point in _mounts_below(root):
         _make_read_only(point, keep_writable=(f"{root}{HOME}", f"{root}{_SCRATCH}"))
     try:
-        # only while the old, full /proc is still visible may an unprivileged namespace mount its own
-        kernel.mount("proc", str(root / "proc"), "proc", _READ_ONLY & ~kernel.MS_RDONLY | kernel.MS_NOEXEC)
+        # only while the old, full /proc is still visible may an unprivileged namespace mount its own;
+        # read-only, because to the kernel's settings in it an agent of root's is root
+        kernel.mount("proc", str(root / "proc"), "proc", _READ_ONLY | kernel.MS_NOEXEC)
     except OSError as error:
         notes.append(f"proc: {error.strerror}")
     _swap_root(root)

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import socket
 import struct
 from pathlib import Path
@@ -27,6 +28,8 @@ _PR_SET_DUMPABLE = 4
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
+_JOIN_SESSION_KEYRING = 1
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -89,6 +92,19 @@ def die_with_parent(signal_number: int) -> None:
 def hide_from_ptrace() -> None:
     """No core dump and no ptrace by others of this user until the next exec (PR_SET_DUMPABLE)."""
     _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE")
+
+
+def leave_keyrings() -> None:
+    """An empty session keyring of its own (keyctl(2)): the user's is inherited with all that is in it."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, f"keyctl: unknown machine {os.uname().machine}")
+    _check(_libc.syscall(number, _JOIN_SESSION_KEYRING, None), "keyctl")
+
+
+def no_core_dump() -> None:
+    """What the agent was told stays in its memory when it crashes (setrlimit(2))."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def no_new_privileges() -> None:

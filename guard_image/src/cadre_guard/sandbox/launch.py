@@ -130,6 +130,7 @@ def _first_process(cage: _Cage, gone_read: int) -> int:
         cage.private_root = True
     else:
         _write_host_files(cage.spec)
+    _forget_inheritance(cage)
     kernel.drop_capabilities()
     kernel.no_new_privileges()
     kernel.die_with_parent(signal.SIGKILL)
@@ -147,6 +148,14 @@ def _forbid_nested_namespaces() -> None:
     # the limit belongs to our own user namespace: it shrinks what the agent can ask of the kernel
     with contextlib.suppress(OSError):
         Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def _forget_inheritance(cage: _Cage) -> None:
+    kernel.no_core_dump()
+    try:
+        kernel.leave_keyrings()
+    except OSError as error:
+        cage.notes.append(f"keyrings: {error.strerror}")
 
 
 def _write_host_files(spec: LaunchSpec) -> None:
