@@ -5,25 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
+
+def _entries(text: str) -> list[str]:
+    return text.split()
+
+
+def _issuer(entry: str) -> tuple[int, int, frozenset[int]]:
+    """`low-high:lengths`."""
+    prefixes, _, lengths = entry.partition(":")
+    low, _, high = prefixes.partition("-")
+    return int(low), int(high or low), frozenset(map(int, lengths.split(",")))
+
+
 _IBAN_LENGTHS = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
-    "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
-    "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28,
-    "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28,
-    "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MN": 20,
-    "MR": 27, "MT": 31, "MU": 30, "NI": 28, "NL": 18, "NO": 15, "OM": 23, "PK": 24, "PL": 28, "PS": 29, "PT": 25,
-    "QA": 29, "RO": 24, "RS": 22, "RU": 33, "SA": 24, "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27,
-    "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
-}  # fmt: skip
+    entry[:2]: int(entry[2:])
+    for entry in _entries("""
+        AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18
+        DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23
+        IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31
+        MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24
+        SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30
+    """)
+}
 """Characters of an account number by country (ISO 13616 registry)."""
-_CARDS: Mapping[tuple[int, int], tuple[int, ...]] = {
-    (4, 4): (13, 16, 19), (51, 55): (16,), (2221, 2720): (16,), (34, 34): (15,), (37, 37): (15,),
-    (300, 305): (14, 16), (36, 36): (14, 16), (38, 39): (14, 16), (6011, 6011): (16, 19), (644, 649): (16, 19),
-    (65, 65): (16, 19), (3528, 3589): (16, 19), (2131, 2131): (15,), (1800, 1800): (15,), (62, 62): (16, 17, 18, 19),
-    (5018, 5018): (12, 13, 14, 15, 16, 19), (5020, 5020): (12, 13, 14, 15, 16, 19), (5038, 5038): (12, 13, 16, 19),
-    (6304, 6304): (12, 13, 16, 19), (6759, 6759): (12, 13, 16, 19), (6761, 6763): (12, 13, 16, 19),
-    (2200, 2204): (16, 19), (9792, 9792): (16,), (508, 508): (16,), (60, 60): (16,),
-}  # fmt: skip
+_CARDS = [
+    _issuer(entry)
+    for entry in _entries("""
+    4:13,16,19 51-55:16 2221-2720:16 34:15 37:15 300-305:14,16 36:14,16 38-39:14,16 6011:16,19
+    644-649:16,19 65:16,19 3528-3589:16,19 2131:15 1800:15 62:16,17,18,19 5018:12,13,14,15,16,19
+    5020:12,13,14,15,16,19 5038:12,13,16,19 6304:12,13,16,19 6759:12,13,16,19 6761-6763:12,13,16,19
+    2200-2204:16,19 9792:16 508:16 60:16
+    """)
+]
 """First digits of the issuers (ISO/IEC 7812) and the lengths they give out."""
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -47,7 +60,7 @@ def is_card(value: str) -> bool:
     digits = digits_of(value)
     if not passes_luhn(digits):
         return False
-    for (low, high), lengths in _CARDS.items():
+    for low, high, lengths in _CARDS:
         if len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high:
             return True
     return False

@@ -19,12 +19,21 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Recognizer:
-    """A pattern of the tenant's own, in RE2 syntax (linear time: a policy author cannot stall the guard)."""
+    """A recogniser of the tenant's own: a pattern in RE2 syntax (linear time: a policy author cannot stall
+    the guard), a list of words, or both.
+    """
 
     name: str
     pattern: str
     entity: str
     data_class: str = "PII"
+    checksum: str = ""
+    """A check the match must pass: `luhn`, `iban` or `card`."""
+    context: tuple[str, ...] = ()
+    """Words of which one must stand within 80 characters."""
+    words: tuple[str, ...] = ()
+    """Literals to look for, in any case."""
+    score: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)

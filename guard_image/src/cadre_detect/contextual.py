@@ -39,16 +39,19 @@ _MONTH = (
 )
 _DATE = (
     r"\d{4}[./\-]\d{1,2}[./\-]\d{1,2}|\d{1,2}[./\-]\d{1,2}[./\-]\d{2,4}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of |de )?{_MONTH},?(?: de)? \d{{4}}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of |de )?{_MONTH},?(?: de)? \d{{4}}"
+    rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
 )
 _SPOKEN_CARD = (
     r"(?i)\b(?:card|visa|mastercard|maestro|amex|credit|debit|kreditkarte|pan|carte|tarjeta|cc)\b"
     r"[^\d\n]{0,30}(\d(?:[ \-]?\d){11,18})"
 )
 _BIRTH = (
-    r"(?i)\b(?:born|d\.?o\.?b|date of birth|birth ?(?:date|day)|geboren|geburtsdatum|geb|née? le|date de naissance"
+    r"(?i)\b(?:born|d\.?o\.?b|date of birth|birth ?(?:date|day)|geboren|geburtsdatum|geb"
+    r"|née? le|date de naissance"
     r"|nacid[oa]|fecha de nacimiento|data di nascita|data de nascimento)\b"
-    rf"(?:\.|_at|_on)?(?:[^\d\n]{{0,3}}|[^\d\n.]{{0,32}}\W|[^\d\n]{{0,6}}\.\s{{1,2}}[^\d\n.]{{0,12}}\W)({_DATE})"
+    rf"(?:\.|_at|_on)?"
+    rf"(?:[^\d\n]{{0,3}}|[^\d\n.]{{0,32}}\W|[^\d\n]{{0,6}}\.\s{{1,2}}[^\d\n.]{{0,12}}\W)({_DATE})"
 )
 _RECORD = (
     r"(?i)\b(?:mrn|medical record(?: number| no\.?)?|patient (?:id|number|no\.?))"

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from cadre_detect import contextual, credentials, decode, names, national, ner, validated
+from cadre_detect import contextual, credentials, custom, decode, names, national, ner, validated
 from cadre_detect.cache import SpanCache
 from cadre_detect.config import DetectConfig
 from cadre_detect.entities import CREDENTIALS, DATA_CLASSES, PII, TOKEN_LIKE
 from cadre_detect.errors import DetectionError
 from cadre_detect.findings import Finding, resolve
-from cadre_detect.linear import Pattern, compile_pattern
 from cadre_detect.terms import Needle, TermScanner, part_needles, whole_needles
 from cadre_detect.tokens import TOKEN_RE, find_tokens
+
 
 class Detector:
     """Finds entities under one configuration; threads may share it."""
 
     def __init__(self, config: DetectConfig, cache: SpanCache | None = None) -> None:
-        """Raises DetectionError(RecognizerInvalid) naming a recogniser whose pattern RE2 refuses."""
+        """Raises DetectionError(RecognizerInvalid) naming a recogniser that cannot work."""
         self.config = config
         self._cache = cache
         self._revision = config.revision()
@@ -30,9 +30,7 @@ class Detector:
         self._parts = TermScanner(part_needles(config.terms))
         self._denied = TermScanner(Needle(term.text, term.entity_type) for term in config.deny_list)
         self._allowed = TermScanner(Needle(text, "ALLOWED") for text in config.allow_list)
-        self._custom = [
-            (item.entity, item.data_class, _compiled(item.name, item.pattern)) for item in config.recognizers
-        ]
+        self._custom = [custom.prepare(item) for item in config.recognizers]
 
     def scan(self, text: str, *, prose: bool = True) -> list[Finding]:
         """Disjoint findings in order; without `prose` (keys, schemas) only patterns and whole terms.
@@ -52,13 +50,14 @@ class Detector:
         return list(known)
 
     def warm_up(self) -> None:
-        """Load models and validators now (seconds), so that the first request does not pay for it."""
+        """Load models and validators now (seconds), so that the first request does not pay for it.
+
+        Only a doubtful name asks a model, so a scan alone may not load it.
+        """
         self.scan("Hanna Keller, DE89 3704 0044 0532 0130 00, 030 901820, 4111 1111 1111 1111")
         if self.config.ner and self.config.language_model:
-            ner.opinions("Hanna Keller went to Berlin.", [(0, 28)], self.config.languages)
-        if self.config.ner:
-            # only a doubtful name asks the model; the first such request would wait for it to load
-            ner.opinions("Hope", [(0, 4)], self.config.languages)
+            for language in self.config.languages:
+                ner.opinions("Hanna Keller went to Berlin.", [(0, 28)], language)
 
     def _scan_safely(self, text: str, prose: bool) -> list[Finding]:
         try:
@@ -85,15 +84,15 @@ class Detector:
         yield from national.scan(text, wanted)
         if wanted & _CREDENTIAL_TYPES:
             yield from (finding for finding in credentials.scan(text) if finding.entity_type in wanted)
-        for entity, data_class, pattern in self._custom:
-            yield from _custom(entity, data_class, pattern, text)
+        for recognizer in self._custom:
+            yield from recognizer.scan(text)
         if prose:
             yield from self._parts.scan(text)
         if prose and self.config.ner:
             yield from names.scan(text, wanted, self._ask if self.config.language_model else None)
 
-    def _ask(self, text: str, lines: Sequence[tuple[int, int]]) -> list[Finding]:
-        return ner.opinions(text, lines, self.config.languages)
+    def _ask(self, text: str, lines: Sequence[tuple[int, int]], language: str) -> list[Finding]:
+        return ner.opinions(text, lines, language) if language in self.config.languages else []
 
     def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
         """What reaches the threshold and lies in no allowed term; what is denied stays."""
@@ -110,17 +109,3 @@ def _inside(finding: Finding, spans: Iterable[Finding]) -> bool:
 
 
 _CREDENTIAL_TYPES = frozenset(kind for kind, data_class in DATA_CLASSES.items() if data_class == CREDENTIALS)
-
-
-def _compiled(name: str, pattern: str) -> Pattern:
-    try:
-        return compile_pattern(pattern)
-    except ValueError as error:
-        raise DetectionError("RecognizerInvalid", f"recognizer {name!r}: {error}; use RE2 syntax") from error
-
-
-def _custom(entity: str, data_class: str, pattern: Pattern, text: str) -> Iterator[Finding]:
-    for match in pattern.finditer(text):
-        start, end = match.span()
-        if start < end:
-            yield Finding(entity, start, end, 0.95, data_class)

@@ -30,10 +30,18 @@ def resolve(text: str, findings: Iterable[Finding]) -> list[Finding]:
     """
     taken: list[Finding] = []
     for finding in sorted(set(findings), key=lambda f: (-f.score, f.start - f.end, f.start, f.entity_type)):
-        for piece in _free_pieces(finding, taken):
+        for free in _free_pieces(finding, taken):
+            piece = _trimmed(text, free) if free is not finding else free
             if any(c.isalnum() for c in text[piece.start : piece.end]):
                 insort(taken, piece, key=_by_start)
     return taken
+
+
+def _trimmed(text: str, piece: Finding) -> Finding:
+    """What is left of a finding, without blanks at its ends."""
+    value = text[piece.start : piece.end]
+    start = piece.start + len(value) - len(value.lstrip())
+    return replace(piece, start=start, end=start + len(value.strip()))
 
 
 def _free_pieces(finding: Finding, taken: list[Finding]) -> list[Finding]:

@@ -1,7 +1,7 @@
 """Numbers by which states know people, with presidio's patterns and check digits.
 
-Most are plain rows of digits, so a word that announces them must stand near; presidio is loaded when the first
-candidate turns up.
+Most are plain rows of digits, so a word that announces them must stand near; presidio is loaded when the
+first candidate turns up.
 """
 
 from __future__ import annotations
@@ -49,15 +49,40 @@ def _number(
 
 _NUMBERS = (
     _number("UK_NHS", "NhsRecognizer", r"\d{3}[\- ]?\d{3}[\- ]?\d{4}", "nhs|national health"),
-    _number("UK_NINO", "UkNinoRecognizer", r"(?i)[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", "nino|national insurance|ni"),
-    _number("US_ITIN", "UsItinRecognizer", r"9\d{2}[\- ]?\d{2}[\- ]?\d{4}", "itin|individual taxpayer|tax(?:payer)? id"),
-    _number("US_PASSPORT", "UsPassportRecognizer", r"[A-Z]?\d{8,9}", "passport|passeport|reisepass|pasaporte"),
-    _number("US_DRIVER_LICENSE", "UsLicenseRecognizer", r"[A-Z]{0,2}[\d\-]{6,14}", r"driver'?s? licen[cs]e|driving licen[cs]e|dl"),
-    _number("US_BANK_NUMBER", "UsBankRecognizer", r"\d{8,17}", r"(?:bank|checking|savings) account|account (?:no|number)|acct"),
+    _number(
+        "UK_NINO",
+        "UkNinoRecognizer",
+        r"(?i)[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]",
+        "nino|national insurance|ni",
+    ),
+    _number(
+        "US_ITIN",
+        "UsItinRecognizer",
+        r"9\d{2}[\- ]?\d{2}[\- ]?\d{4}",
+        "itin|individual taxpayer|tax(?:payer)? id",
+    ),
+    _number(
+        "US_PASSPORT", "UsPassportRecognizer", r"[A-Z]?\d{8,9}", "passport|passeport|reisepass|pasaporte"
+    ),
+    _number(
+        "US_DRIVER_LICENSE",
+        "UsLicenseRecognizer",
+        r"[A-Z]{0,2}[\d\-]{6,14}",
+        r"driver'?s? licen[cs]e|driving licen[cs]e|dl",
+    ),
+    _number(
+        "US_BANK_NUMBER",
+        "UsBankRecognizer",
+        r"\d{8,17}",
+        r"(?:bank|checking|savings) account|account (?:no|number)|acct",
+    ),
     _number("ES_NIF", "EsNifRecognizer", r"\d{7,8}-?[A-Z]", "dni|nif", proves_itself=True),
     _number("ES_NIE", "EsNieRecognizer", r"[XYZ]-?\d{7}-?[A-Z]", "nie", proves_itself=True),
     _number(
-        "IT_FISCAL_CODE", "ItFiscalCodeRecognizer", r"(?i)[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]", "codice fiscale",
+        "IT_FISCAL_CODE",
+        "ItFiscalCodeRecognizer",
+        r"(?i)[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]",
+        "codice fiscale",
         proves_itself=True,
     ),
     _number("PL_PESEL", "PlPeselRecognizer", r"\d{11}", "pesel"),
@@ -67,19 +92,42 @@ _NUMBERS = (
     _number("IN_AADHAAR", "InAadhaarRecognizer", r"\d{4}[ \-:]?\d{4}[ \-:]?\d{4}", "aadhaar|uidai|uid"),
     _number("IN_PAN", "InPanRecognizer", r"[A-Z]{5}\d{4}[A-Z]", "pan|permanent account"),
     _number(
-        "FI_PERSONAL_IDENTITY_CODE", "FiPersonalIdentityCodeRecognizer", r"\d{6}[+\-A-Y]\d{3}[0-9A-Z]", "hetu|henkilötunnus",
+        "FI_PERSONAL_IDENTITY_CODE",
+        "FiPersonalIdentityCodeRecognizer",
+        r"\d{6}[+\-A-Y]\d{3}[0-9A-Z]",
+        "hetu|henkilötunnus",
         proves_itself=True,
     ),
-    _number("SE_PERSONNUMMER", "SePersonnummerRecognizer", r"(?:\d{2})?\d{6}[\-+]?\d{4}", "personnummer|personal identity"),
+    _number(
+        "SE_PERSONNUMMER",
+        "SePersonnummerRecognizer",
+        r"(?:\d{2})?\d{6}[\-+]?\d{4}",
+        "personnummer|personal identity",
+    ),
     _number("CA_SIN", "CaSinRecognizer", r"\d{3}[\- ]?\d{3}[\- ]?\d{3}", "sin|social insurance"),
-    _number("DE_TAX_ID", "DeTaxIdRecognizer", r"\d{2} ?\d{3} ?\d{3} ?\d{3}", r"steuer-?id(?:entifikationsnummer|nr)?|steuerliche|tax id|tin"),
-    _number("DE_SOCIAL_SECURITY", "DeSocialSecurityRecognizer", r"\d{2} ?\d{6} ?[A-Z] ?\d{3}", r"sozialversicherung\w*|rentenversicherung\w*|svnr|sv-nummer"),
-    _number("DE_ID_CARD", "DeIdCardRecognizer", r"[CFGHJKLMNPRTVWXYZ0-9]{9,10}", r"personalausweis\w*|ausweis\w*|id card"),
+    _number(
+        "DE_TAX_ID",
+        "DeTaxIdRecognizer",
+        r"\d{2} ?\d{3} ?\d{3} ?\d{3}",
+        r"steuer-?id(?:entifikationsnummer|nr)?|steuerliche|tax id|tin",
+    ),
+    _number(
+        "DE_SOCIAL_SECURITY",
+        "DeSocialSecurityRecognizer",
+        r"\d{2} ?\d{6} ?[A-Z] ?\d{3}",
+        r"sozialversicherung\w*|rentenversicherung\w*|svnr|sv-nummer",
+    ),
+    _number(
+        "DE_ID_CARD",
+        "DeIdCardRecognizer",
+        r"[CFGHJKLMNPRTVWXYZ0-9]{9,10}",
+        r"personalausweis\w*|ausweis\w*|id card",
+    ),
     _number("ZA_ID_NUMBER", "ZaIdNumberRecognizer", r"\d{13}", "id number|identity number"),
     _number("TR_NATIONAL_ID", "TrNationalIdRecognizer", r"\d{11}", "kimlik|tckn|tc"),
     _number("KR_RRN", "KrRrnRecognizer", r"\d{6}-?\d{7}", "rrn|resident registration"),
     _number("TH_TNIN", "ThTninRecognizer", r"\d-?\d{4}-?\d{5}-?\d{2}-?\d", "thai|national id"),
-)  # fmt: skip
+)
 ENTITIES = frozenset(number.entity_type for number in _NUMBERS)
 
 

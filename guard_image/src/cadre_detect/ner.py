@@ -11,6 +11,7 @@ import importlib.util
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from cadre_detect.cache import SpanCache
@@ -55,22 +56,19 @@ def check(languages: tuple[str, ...]) -> None:
         raise DetectionError("LanguageModelMissing", f"switch ner off or list one of: {known}")
 
 
-def opinions(text: str, lines: Sequence[tuple[int, int]], languages: tuple[str, ...]) -> list[Finding]:
-    """What the models of the languages see in text[start:end] of each line; raises DetectionError without one."""
-    found: list[Finding] = []
-    for model in _models_for(languages):
-        for (start, _), findings in zip(lines, _read(model, [text[a:b] for a, b in lines]), strict=True):
-            found += [
-                Finding(f.entity_type, start + f.start, start + f.end, f.score, f.data_class)
-                for f in findings
-            ]
-    return found
+def opinions(text: str, lines: Sequence[tuple[int, int]], language: str) -> list[Finding]:
+    """What the language's model sees in text[start:end] of each line; nothing where there is none.
 
-
-def _models_for(languages: tuple[str, ...]) -> list[str]:
-    names = [MODELS[language] for language in languages if language in MODELS.keys() - OPTIONAL]
-    return names + [
-        MODELS[language] for language in languages if language in OPTIONAL and _is_installed(MODELS[language])
+    Raises DetectionError(LanguageModelMissing) when a model that is not optional cannot be loaded.
+    """
+    model = MODELS.get(language)
+    if model is None or (language in OPTIONAL and not _is_installed(model)):
+        return []
+    read = _read(model, [text[start:end] for start, end in lines])
+    return [
+        replace(finding, start=start + finding.start, end=start + finding.end)
+        for (start, _), findings in zip(lines, read, strict=True)
+        for finding in findings
     ]
 
 
@@ -110,7 +108,7 @@ def _load(model: str) -> object:
     if model not in _models:
         try:
             package = importlib.import_module(model)
-            # presidio registers a pipe there that spaCy would import, at the price of a second, and nobody uses
+            # presidio registers a pipe there; spaCy would import it for a second, and nobody uses it
             importlib.import_module("spacy.util").registry._entry_point_factories.entry_points = False
             _models[model] = package.load(exclude=list(_UNUSED_PIPES))
         except (ImportError, OSError) as error:

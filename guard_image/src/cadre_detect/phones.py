@@ -1,7 +1,8 @@
 """Telephone numbers: rows of digits written as one dials them, judged by the numbering plans.
 
 A number with `+` or in the groups of North America or France is one by its form; any other must be valid in
-one of the configured regions (libphonenumber's data) and not be announced as something else, such as an order.
+one of the configured regions (libphonenumber's data). Neither may be announced as something else, such as an
+order.
 No score threshold is needed to keep counters and times apart.
 """
 
@@ -32,14 +33,16 @@ _SPOKEN = compile_pattern(
 )
 _CANDIDATE = compile_pattern(r"[+(]?\d(?:[ \t().\-/]{0,3}\d){6,14}")
 _OTHERWISE = compile_pattern(
-    r"(?i)(?:\b(?:order|ticket|invoice|ref|reference|serial|part|claim|case|id|isbn|issn|version|build|number of|rev|item"
+    r"(?i)(?:\b(?:order|ticket|invoice|ref|reference|serial|part|claim|case|id|isbn|issn|version|build"
+    r"|number of|rev|item"
     r"|tracking|contract|policy|account|acct|article|model|sku|po|rfc|iso|din|epoch|counter|drawing|dob|born|zip"
     r"|port|pid|row|rows|bytes|size|expiry|commit)(?: ?(?:no|nr|number|num|id))?[.:=]?\s*[\"']?|[#$€£%])\s*$"
 )
 _DATE = compile_pattern(
-    r"^(?:(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2}|\d{1,2}[./\-]\d{1,2}[./\-](?:(?:19|20)\d{2}|\d{2}))"
+    r"^(?:(?:19|20)\d{2}[./\-]\d{1,2}[./\-]\d{1,2}|\d{1,2}[./\-]\d{1,2}[./\-](?:(?:19|20)\d{2}|\d{2}))(?:[^\d./\-]|$)"
 )
-_SERIAL = compile_pattern(r"^(?:19|20)\d{2}[\-/.]\d+$")
+_SERIAL = compile_pattern(r"^(?:(?:19|20)\d{2}[\-/.]\d+|\d{3}[\- .]\d{2}[\- .]\d{4})$")
+"""Counted per year, or written as a social security number, issued or not."""
 _TEN_DIGITS = frozenset(("US", "CA", "IN"))
 """Regions where people write ten digits in one go, without a leading zero."""
 _FEWEST_DIGITS = 9
@@ -68,9 +71,9 @@ def _certain(text: str) -> Iterator[tuple[int, int, float]]:
     for pattern in (_INTERNATIONAL, _NORTH_AMERICAN, _FRENCH):
         for match in pattern.finditer(text):
             start, end = _whole_groups(text, *match.span())
-            if _stands_alone(text, start, end) and _has_form(text[start:end]):
-                if text[start] == "+" or not _is_other(text, start, end):
-                    yield start, end, 0.6
+            announced = text[start] != "+" and _is_other(text, start, end)
+            if _stands_alone(text, start, end) and _has_form(text[start:end]) and not announced:
+                yield start, end, 0.6
 
 
 def _whole_groups(text: str, start: int, end: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Numbers with check digits or rules of their own: cards, accounts, social security, network addresses.
 
-A linear-time pass proposes candidates and arithmetic judges them. Time stamps, UUIDs and digests are taken out
-first: their digits look like anything.
+A linear-time pass proposes candidates and arithmetic judges them. Time stamps, UUIDs and digests are taken
+out first: their digits look like anything.
 """
 
 from __future__ import annotations

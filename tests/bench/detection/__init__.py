@@ -1,1 +1,1 @@
-"""How well and how fast detection works, on generated labelled texts, beside stock presidio in the same run."""
+"""How well and how fast detection works, on generated labelled texts, beside stock presidio."""

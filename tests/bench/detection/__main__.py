@@ -40,7 +40,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=(), help="default: three fixed ones")
-    parser.add_argument("--split", choices=("unseen", "dev"), default="unseen", help="half of names and templates")
+    parser.add_argument("--split", choices=("unseen", "dev"), default="unseen", help="which half")
     parser.add_argument("--count", type=int, default=600, help="texts per seed")
     parser.add_argument("--json", type=Path, help="also write the tables here")
     parser.add_argument("--no-speed", action="store_true", help="quality only")
@@ -52,26 +52,42 @@ def _scored(texts: Sequence[Document], contender: Contender) -> Score:
 
 
 def _quality(ours: Score, stock: Score, title: str) -> Table:
-    rows = []
+    rows: list[tuple[str | int | float, ...]] = []
     for kind in TYPES:
         mine, theirs = ours.of(kind), stock.of(kind)
         figures = (mine.recall, mine.precision, mine.f2, theirs.recall, theirs.precision, theirs.f2)
         rows.append((kind, mine.labels, *map(_share, figures), _share(GOALS[kind]) if kind in GOALS else "-"))
-    columns = ("type", "labels", "recall", "prec.", "F2", "stock rec.", "stock prec.", "stock F2", "recall goal")
-    notes = (
-        "Names, towns and templates are in no list and no rule of the detector. A label is found when all of it is "
-        "covered, half of it by its type; presidio's DATE_TIME counts for a birth date but not against it.",
+    columns = (
+        "type",
+        "labels",
+        "recall",
+        "prec.",
+        "F2",
+        "stock rec.",
+        "stock prec.",
+        "stock F2",
+        "recall goal",
     )
-    return Table(f"Detection, ours and stock presidio: {title}", columns, tuple(rows), notes)
+    note = (
+        "Names, towns and templates are in no list and no rule of the detector. A label is found when all of "
+        "it is covered, half of it by its type; presidio's DATE_TIME counts for a birth date but not against it."
+    )
+    return Table(f"Detection, ours and stock presidio: {title}", columns, tuple(rows), (note,))
 
 
 def _documents(ours: Score, light: Score, stock: Score) -> Table:
     rows = [
-        (name, _share(s.total.recall), _share(s.total.precision), _share(s.total.f2), f"{100 * s.leak_share:.1f} %")
+        (
+            name,
+            _share(s.total.recall),
+            _share(s.total.precision),
+            _share(s.total.f2),
+            f"{100 * s.leak_share:.1f} %",
+        )
         for name, s in (("ours", ours), ("ours without language model", light), ("stock presidio", stock))
     ]
     columns = ("detector", "recall", "precision", "F2", "documents with a leak")
-    note = f"{ours.documents} documents hold something to find. Goals: precision {PRECISION_GOAL}, leaks {LEAK_GOAL:.0%}."
+    note = f"{ours.documents} texts hold something. Goals: precision {PRECISION_GOAL}, leaks {LEAK_GOAL:.0%}."
     return Table("All types together", columns, tuple(rows), (note,))
 
 

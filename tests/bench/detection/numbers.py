@@ -54,7 +54,10 @@ _IBANS = {
     "PL": "#" * 24, "BE": "#" * 12, "PT": "#" * 21, "SE": "#" * 20, "DK": "#" * 14, "FI": "#" * 14,
     "IE": "AIBK" + "#" * 14,
 }  # fmt: skip
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
 
 
 def fill(rng: random.Random, form: str) -> str:
@@ -139,3 +142,8 @@ def date(rng: random.Random, first: int = 2021, last: int = 2026) -> str:
 def birth_date(rng: random.Random) -> str:
     """A day on which somebody of working age was born."""
     return date(rng, 1950, 2005)
+
+
+def dotted_birth_date(rng: random.Random) -> str:
+    """The same as continental Europe writes it."""
+    return f"{rng.randint(1, 28):02d}.{rng.randint(1, 12):02d}.{rng.randint(1950, 2005)}"

@@ -3,6 +3,7 @@
 import json
 import random
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -25,6 +26,11 @@ class Person:
     def full(self) -> str:
         """Given and family name."""
         return f"{self.given} {self.family}"
+
+    @property
+    def called(self) -> str:
+        """The given name without a middle initial."""
+        return self.given.split()[0]
 
 
 def in_split(value: str, split: str) -> bool:
@@ -79,33 +85,23 @@ def _ascii(text: str) -> str:
 
 def mention(rng: random.Random, who: Person, form: str) -> list[tuple[str, str]]:
     """The pieces of a mention: text and label, "" where a piece is nobody's name."""
-    given, family = who.given, who.family
-    match form:
-        case "full":
-            return [(who.full, "PERSON")]
-        case "given":
-            return [(given.split()[0], "PERSON")]
-        case "family":
-            return [(family, "PERSON")]
-        case "email":
-            return [(who.email, "EMAIL_ADDRESS")]
-        case "initial":
-            return [(f"{given[0]}. {family}", "PERSON")]
-        case "reversed":
-            return [(f"{family}, {given}", "PERSON")]
-        case "upper":
-            return [(who.full.upper(), "PERSON")]
-        case "lower":
-            return [(given.split()[0].lower(), "PERSON")]
-        case "titled":
-            return [
-                (("Ms. " if who.female else "Mr. ") if rng.random() < 0.5 else "Dr. ", ""),
-                (family, "PERSON"),
-            ]
-        case "possessive":
-            return [(given.split()[0], "PERSON"), ("'s", "")]
-        case "object":
-            return [("her" if who.female else "him", "")]
-        case "user":
-            return [(_ascii(given)[:1] + _ascii(family), "IGNORE")]
-    raise ValueError(f"no such form of a person: {form}")
+    if form == "titled":
+        spoken = ("Ms. " if who.female else "Mr. ") if rng.random() < 0.5 else "Dr. "
+        return [(spoken, ""), (who.family, "PERSON")]
+    if form == "possessive":
+        return [(who.called, "PERSON"), ("'s", "")]
+    return [_FORMS[form](who)]
+
+
+_FORMS: Mapping[str, Callable[[Person], tuple[str, str]]] = {
+    "full": lambda who: (who.full, "PERSON"),
+    "given": lambda who: (who.called, "PERSON"),
+    "family": lambda who: (who.family, "PERSON"),
+    "email": lambda who: (who.email, "EMAIL_ADDRESS"),
+    "initial": lambda who: (f"{who.given[0]}. {who.family}", "PERSON"),
+    "reversed": lambda who: (f"{who.family}, {who.given}", "PERSON"),
+    "upper": lambda who: (who.full.upper(), "PERSON"),
+    "lower": lambda who: (who.called.lower(), "PERSON"),
+    "object": lambda who: ("her" if who.female else "him", ""),
+    "user": lambda who: (_ascii(who.given)[:1] + _ascii(who.family), "IGNORE"),
+}

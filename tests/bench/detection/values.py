@@ -6,6 +6,7 @@ import random
 import string
 import uuid
 from collections.abc import Callable
+from hashlib import sha256
 
 from tests.bench.detection import numbers
 from tests.bench.detection.people import names, places
@@ -15,6 +16,7 @@ IGNORE = "IGNORE"
 
 Piece = tuple[str, str]
 _LETTERS = string.ascii_letters + string.digits
+_ORDERS = ("XX-#####", "########", "ORD#######", "2026-######")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -94,7 +96,13 @@ def _abroad(rng: random.Random, split: str, country: str) -> list[Piece]:
         "fr": f"{number} {rng.choice(['rue', 'avenue', 'boulevard', 'place'])} de {name}",
         "es": f"{rng.choice(['Calle', 'Avenida', 'Plaza', 'Paseo'])} {name} {number}",
     }[country]
-    return [(street, "LOCATION"), (", ", ""), (f"{rng.randint(10000, 79999)} ", IGNORE), (town, "LOCATION")]
+    return [
+        (street, "LOCATION"),
+        (", ", ""),
+        (f"{rng.randint(10000, 79999)}", IGNORE),
+        (" ", ""),
+        (town, "LOCATION"),
+    ]
 
 
 def _company(rng: random.Random, split: str) -> str:
@@ -103,7 +111,7 @@ def _company(rng: random.Random, split: str) -> str:
 
 
 def _stamp(rng: random.Random) -> str:
-    moment = f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:{rng.randint(0, 59):02d}.{rng.randint(0, 999):03d}"
+    moment = f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:{rng.uniform(0, 59.9):06.3f}"
     return f"2026-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}T{moment}Z"
 
 
@@ -126,7 +134,7 @@ _SIMPLE: dict[str, tuple[Callable[[random.Random], str], str]] = {
     "ip": (numbers.ip4, "IP_ADDRESS"),
     "ip6": (numbers.ip6, "IP_ADDRESS"),
     "dob": (numbers.birth_date, "DATE_OF_BIRTH"),
-    "dob_de": (lambda rng: f"{rng.randint(1, 28):02d}.{rng.randint(1, 12):02d}.{rng.randint(1950, 2005)}", "DATE_OF_BIRTH"),
+    "dob_de": (numbers.dotted_birth_date, "DATE_OF_BIRTH"),
     "key": (_key, "SECRET"),
     "ghtoken": (_token, "SECRET"),
     "jwt": (_jwt, "SECRET"),
@@ -140,7 +148,7 @@ _SIMPLE: dict[str, tuple[Callable[[random.Random], str], str]] = {
     "stamp": (_stamp, ""),
     "amount": (_amount, ""),
     "num": (lambda rng: str(rng.randint(1, 30_000)), ""),
-    "order": (lambda rng: numbers.fill(rng, rng.choice(["XX-#####", "########", "ORD#######", "2026-######"])), ""),
+    "order": (lambda rng: numbers.fill(rng, rng.choice(_ORDERS)), ""),
     "uuid": (lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)), ""),
     "sha": (lambda rng: _text(rng, 40, "0123456789abcdef"), ""),
 }  # fmt: skip
@@ -159,14 +167,14 @@ def value(rng: random.Random, split: str, kind: str) -> list[Piece]:
             return [(_company(rng, split), IGNORE)]
         case "crypto":
             return [(bitcoin(rng), "CRYPTO")]
+        case _:
+            pass
     make, label = _SIMPLE[kind]
     return [(make(rng), label)]
 
 
 def bitcoin(rng: random.Random) -> str:
     """An address with a right check sum (Base58Check)."""
-    from hashlib import sha256
-
     payload = b"\x00" + rng.randbytes(20)
     raw = payload + sha256(sha256(payload).digest()).digest()[:4]
     number, text = int.from_bytes(raw, "big"), ""

@@ -1,4 +1,4 @@
-"""Postal addresses by their form, as English, German, French, Spanish, Italian, Portuguese and Dutch write it."""
+"""Postal addresses by their form, as English, German, French, Spanish and some other languages write them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _ROADS = (
     "Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Place|Pl|Square|Sq|Terrace|Ter|Way"
     "|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Crescent|Close|Gardens|Grove|Row|Mews|Hill|Alley|Plaza|Loop"
 )
-_PREFIXED = "rue|avenue|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square|Rue|Avenue|Boulevard|Place|Chemin"
+_PREFIXED = (
+    "rue|avenue|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square|Rue|Avenue|Boulevard|Place"
+)
 _SUFFIXED = (
     "straße|strasse|str\\.|weg|allee|gasse|platz|damm|ufer|chaussee|steig|straat|laan|gracht|plein|singel"
     "|gatan|vägen|veien|tie|katu|utca"
@@ -43,16 +45,22 @@ _STREETS = (
     rf"\b\d{{1,4}}(?: ?(?:bis|ter))?,? (?:{_PREFIXED}) {_OF}{_CAP}(?:[ \-]{_OF}{_CAP}){{0,4}}",
     rf"\b(?:{_SOUTHERN}) {_OF}{_CAP}(?: {_OF}{_CAP}){{0,4}},? (?:n\.?º ?)?\d{{1,4}}\b",
     # any other street: words, a number, and a town with its code behind a comma
-    rf"\b{_CAP}(?: (?:{_CAP}|de|del|la|di|da|do|der|van|und|y)){{0,4}} \d{{1,4}} ?[A-Za-z]?\.?, {_TOWN},? {_ANY_CODE}",
+    (
+        rf"\b{_CAP}(?: (?:{_CAP}|de|del|la|di|da|do|der|van|und|y)){{0,4}}"
+        rf" \d{{1,4}} ?[A-Za-z]?\.?, {_TOWN},? {_ANY_CODE}"
+    ),
     r"(?i)\bP\.? ?O\.? box \d{1,6}\b",
 )
 _ROAD = compile_pattern(
-    r"\b(?:\p{Lu}[\pL'\x{2019}.\-]*|\d{1,3}(?:st|nd|rd|th)) (?:\p{Lu}[\pL'\x{2019}\-]* )?(?:Street|Avenue|Ave|Road|Rd|Lane|Boulevard|Blvd|Drive)\b"
-    r"|\b(?:\p{Lu}[\pL\-]+(?:straße|strasse|allee|gasse)|(?:Rue|Calle|Via|Rua|Avenida) \p{Lu}\pL+(?: \p{Lu}\pL+){0,2})\b"
+    r"\b(?:\p{Lu}[\pL'\x{2019}.\-]*|\d{1,3}(?:st|nd|rd|th)) (?:\p{Lu}[\pL'\x{2019}\-]* )?"
+    r"(?:Street|Avenue|Ave|Road|Rd|Lane|Boulevard|Blvd|Drive)\b"
+    r"|\b(?:\p{Lu}[\pL\-]+(?:straße|strasse|allee|gasse)"
+    r"|(?:Rue|Calle|Via|Rua|Avenida) \p{Lu}\pL+(?: \p{Lu}\pL+){0,2})\b"
 )
 _STREET = compile_pattern("|".join(f"(?:{street})" for street in _STREETS))
 _TAIL = compile_pattern(
-    rf"^,?\s{{1,3}}(?:{_CODE} )?({_TOWN})(?:,? (?:{_STATES})\b)?(?:,? (?:{_CODE}|{_POSTCODE}))?"
+    rf"^,?\s{{1,3}}(?:{_CODE} )?({_TOWN})(?:,? (?:{_STATES})\b)?"
+    rf"(?:,? (?:{_CODE}|{_POSTCODE}))?"
 )
 _TOWN_AND_STATE = compile_pattern(rf"\b({_TOWN}), (?:{_STATES})\b(?: \d{{5}}(?:-\d{{4}})?)?")
 _ROAD_WORD = compile_pattern(rf"\b(?:{_ROADS}|{_PREFIXED}|{_SOUTHERN})(?:\b|$)|(?:{_SUFFIXED}) ?\d|(?i:box)")
@@ -61,7 +69,7 @@ _SCORE = 0.75
 
 
 def scan(text: str) -> Iterator[Finding]:
-    """Streets, with and without a number, the town behind one, and `Town, ST` of North America and Australia."""
+    """Streets with and without a number, the town behind one, and `Town, ST`."""
     for match in _ROAD.finditer(text):
         yield _location(*match.span())
     if not any(c.isdigit() for c in text):

@@ -15,7 +15,8 @@ _ADDRESS_AFTER = re.compile(r"[\"']?,?[ \t]*[<(][^\s<>()@]+@")
 _TITLE = re.compile(r"(?<!\w)(\w+)(\.?) (?:\w\. )?\Z")
 _SMALL_TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof"))
 _INTRODUCED = re.compile(
-    r"\b(?:name is|name's|names are|calls?(?:ed)? (?:me|him|her|us)|named|nicknamed|known as|alias|a\.k\.a\.|i am|i'm"
+    r"\b(?:name is|name's|names are|calls?(?:ed)? (?:me|him|her|us)|named|nicknamed|known as|alias|a\.k\.a\."
+    r"|i am|i'm"
     r"|je suis|je m'appelle|ich bin|ich heiße|soy|me llamo) \Z",
     re.IGNORECASE,
 )

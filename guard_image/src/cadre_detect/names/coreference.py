@@ -63,8 +63,7 @@ def _lift(each: Candidate, known: frozenset[str]) -> Candidate:
 
 def _neighbours(found: list[Candidate]) -> Iterator[tuple[Candidate | None, Candidate, Candidate | None]]:
     padded = [None, *found, None]
-    for before, each, after in zip(padded, found, padded[2:], strict=False):
-        yield before, each, after
+    yield from zip(padded, found, padded[2:], strict=False)
 
 
 def _in_company(text: str, before: Candidate | None, each: Candidate, after: Candidate | None) -> Candidate:

@@ -1,4 +1,4 @@
-"""Whether a run of capitalised words names a person or a place: what the words are plus what surrounds them."""
+"""Whether a run of capitalised words names a person or a place: what it is made of and what surrounds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from cadre_detect.lexicon import Flags, fold, look_up
 from cadre_detect.names.context import Signs, around, is_titled
-from cadre_detect.names.vocabulary import CALENDAR, HEADINGS, NATIONALITIES, ORGANISATION_AFTER, PLACE_AFTER
+from cadre_detect.names.vocabulary import (
+    CALENDAR,
+    HEADINGS,
+    NATIONALITIES,
+    ORGANISATION_AFTER,
+    PLACE_AFTER,
+    TITLES,
+)
 from cadre_detect.names.words import Kind, Word, capitalised, joined
 
 THRESHOLD = 0.5
@@ -16,7 +23,8 @@ _NAMING = frozenset({Kind.NAME, Kind.EITHER, Kind.UNKNOWN, Kind.INITIAL, Kind.PL
 _LONGEST = 6
 _AFTER_NAMES = CALENDAR | HEADINGS | NATIONALITIES | PLACE_AFTER | ORGANISATION_AFTER
 _CODE = re.compile(
-    r"^\s*(?:[+-]\s*)?(?:(?:async )?def |class \w|import \w|from [\w.]+ import|const |let |var |return\b.*[;(\[]|public |private "
+    r"^\s*(?:[+-]\s*)?(?:(?:async )?def |class \w|import \w|from [\w.]+ import|const |let |var "
+    r"|return\b.*[;(\[]|public |private "
     r"|raise |SELECT |#include|@\w+\()|\(\);|=>|</|/>|\)\s*;\s*\Z|\{\s*\Z"
 )
 
@@ -69,14 +77,18 @@ def _naming(text: str, run: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
     """The stretches of a run without ordinary words, unless these follow a title."""
     stretch: list[Word] = []
     for word in [*run, None]:
-        if word is not None and (
-            word.kind in _NAMING or is_titled(text, word.start) or _is_family(stretch, word)
-        ):
+        if word is not None and (_may_name(text, stretch, word)):
             stretch.append(word)
             continue
         if any(w.kind is not Kind.INITIAL for w in stretch) and len(stretch) <= _LONGEST:
             yield tuple(stretch)
         stretch = []
+
+
+def _may_name(text: str, stretch: list[Word], word: Word) -> bool:
+    if word.kind in _NAMING or _is_family(stretch, word):
+        return True
+    return fold(word.text) not in TITLES and is_titled(text, word.start)
 
 
 def _is_family(stretch: list[Word], word: Word) -> bool:
@@ -96,6 +108,8 @@ def _person(words: tuple[Word, ...]) -> float:
 
 def _alone(word: Word) -> float:
     frequent = Flags.FREQUENT in word.flags
+    if fold(word.text) in CALENDAR:
+        return -2.0
     match word.kind:
         case Kind.NAME if Flags.GIVEN in word.flags:
             return 2.0

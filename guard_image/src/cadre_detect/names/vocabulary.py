@@ -26,7 +26,8 @@ GREETINGS = _words("""
 CLOSINGS = (
     "regards", "wishes", "sincerely", "faithfully", "truly", "cheers", "thanks", "thank you", "best", "love",
     "respectfully", "cordially", "grüße", "grüßen", "gruß", "grüssen", "hochachtungsvoll", "cordialement",
-    "salutations", "bien à vous", "atentamente", "saludos", "saludo", "un abrazo", "talk soon", "see you", "thx",
+    "salutations", "bien à vous", "atentamente", "saludos", "saludo", "un abrazo", "talk soon", "see you",
+    "thx",
     "yours", "many thanks", "warmly", "take care", "all the best", "xoxo", "br", "kr", "--", "— ", "signed",
 )  # fmt: skip
 """How a line ends that stands above a signature."""

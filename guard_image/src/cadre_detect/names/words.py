@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cadre_detect.lexicon import Flags, fold, look_up
+from cadre_detect.names.languages import FUNCTION_WORDS
 from cadre_detect.names.vocabulary import (
     CALENDAR,
+    GREETINGS,
     HEADINGS,
     NATIONALITIES,
     PARTICLES,
@@ -29,7 +31,11 @@ _AFTER = frozenset("_/\\=~^$#([`")
 _JOINTS = frozenset(".-'\u2019")
 _POSSESSIVE = re.compile(r"['\u2019]s\Z", re.IGNORECASE)
 _CONTRACTION = re.compile(r"['\u2019](?:m|re|ve|ll|d|t|mon|am|all|em)\Z", re.IGNORECASE)
-STOPS = CALENDAR | PRODUCTS | SLANG | HEADINGS | TITLES | NATIONALITIES | NOT_NAMES
+STOPS = (
+    (CALENDAR | PRODUCTS | SLANG | HEADINGS | TITLES | GREETINGS | NATIONALITIES | NOT_NAMES)
+    - PARTICLES
+    - {"don", "moin"}
+)
 _SHORTEST_PART = 4
 
 
@@ -92,8 +98,10 @@ def kind_of(word: str, flags: Flags, *, foreign: bool = False) -> Kind:
     folded = fold(word)
     if len(folded) == 1:
         return Kind.INITIAL
-    if folded in PRODUCTS and Flags.GIVEN in flags:
+    if Flags.GIVEN in flags and (folded in PRODUCTS or (folded in CALENDAR and Flags.FREQUENT in flags)):
         return Kind.EITHER
+    if word.lower() in FUNCTION_WORDS and (foreign or Flags.GIVEN not in flags):
+        return Kind.STOP
     if folded in STOPS or word.lower() in STOPS or _CONTRACTION.search(word):
         return Kind.STOP
     is_name = bool(flags & (Flags.GIVEN | Flags.FAMILY))
