@@ -203,11 +203,11 @@ async def test_comments_are_masked_and_committed_to(services: Services, held: He
 
 async def test_step_approvals(services: Services, clerk: Actor) -> None:
     session = await services.sessions.create(clerk, ["agent:orbit/finance-1"])
-    ask = services.approvals.request_step(
-        clerk, session.id, "sign-off", "Head", {"text": "Pay Oswin Grossmark?"}
-    )
-    view = await ask
+    asked = (clerk, session.id, "sign-off", "Head")
+    view = await services.approvals.request_step(*asked, {"text": "Pay Oswin Grossmark?"})
     assert "Grossmark" not in str(view.arguments)
     assert view.approvers == ("orbit/head",)
-    again = await services.approvals.request_step(clerk, session.id, "sign-off", "Head", {})
+    again = await services.approvals.request_step(*asked, {"text": "Pay Oswin Grossmark?"})
     assert again.id == view.id
+    with pytest.raises(Denied, match="StepChanged"):
+        await services.approvals.request_step(*asked, {"text": "Pay twice?"})

@@ -198,9 +198,10 @@ async def read_body(request: web.Request, max_body: int, content_types: tuple[st
 
 
 def parse_json(body: bytes) -> object:
-    """Strict JSON: UTF-8, no NaN or Infinity; raises BadRequest with the place."""
+    """Strict JSON: UTF-8, no NaN or Infinity, no name twice; raises BadRequest with the place."""
     try:
-        return json.loads(body.decode() or "null", parse_constant=_no_constant)
+        text = body.decode() or "null"
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_members)
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not UTF-8 at byte {error.start}", "send UTF-8") from error
     except json.JSONDecodeError as error:
@@ -208,6 +209,13 @@ def parse_json(body: bytes) -> object:
         raise BadRequest(f"the body is not JSON: {error.msg} at {where}", "send valid JSON") from error
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON that we accept: {error}", "send plain JSON") from error
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member name occurs twice")
+    return members
 
 
 def _no_constant(name: str) -> object:

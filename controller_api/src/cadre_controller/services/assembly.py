@@ -131,7 +131,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         chart=chart,
         bundles=BundleService(kernel, chart),
         tasks=TaskService(kernel, intake, sessions, approvals),
-        leases=LeaseService(kernel, chart, Endings(kernel), ttl),
+        leases=LeaseService(kernel, chart, Endings(kernel), masker, ttl),
         sessions=sessions,
         approvals=approvals,
         intents=IntentService(kernel, approvals),

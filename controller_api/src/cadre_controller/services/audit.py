@@ -11,8 +11,9 @@ import jwt
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.guard import GuardEvent
-from cadre_controller.errors import NotFound
+from cadre_controller.errors import InvalidInput, NotFound
 from cadre_controller.ports import Actor, AgentIdentity
+from cadre_controller.services.guard_reports import STORY, reported
 from cadre_controller.services.kernel import Facts, Kernel, task_channels
 from cadre_controller.services.models import AuditRow
 from cadre_controller.store.work import RowMissing, Statement, Work
@@ -20,6 +21,11 @@ from cadre_core.audit import GENESIS, merkle_root
 
 FORMAT = "cadre-audit/1"
 EXPORT_PAGE = 1000
+OURS = frozenset(
+    {"acp", "agent", "approval", "audit", "bundle", "chart", "checkpoint"}
+    | {"guard", "mesh", "model", "pseudonym", "session", "task", "tool"}
+)
+"""First words of the actions that the controller and its guards write themselves."""
 
 
 class AuditService:
@@ -127,7 +133,14 @@ class AuditService:
     async def ingest(
         self, actor: Actor, event_id: str, action: str, target: str, result: str, data: type_json
     ) -> bool:
-        """An event of somebody else's, once per id; False when it was known."""
+        """An event of somebody else's, once per id; False when it was known.
+
+        Raises InvalidInput(ReservedAction) for an action in our own words: it would read as our history.
+        """
+        if action.partition(".")[0] in OURS:
+            raise InvalidInput(
+                "ReservedAction", f"actions {action.partition('.')[0]}.* are Cadre's own", "name your system"
+            )
         known = f"{actor.id}/{event_id}"
         entry = self._kernel.audit(actor, action, target, result, Facts(data, event_id=known))
         statement = Statement("audit_unknown", (actor.tenant, known))
@@ -143,11 +156,21 @@ class AuditService:
         were new."""
         tenant = identity.tenant
         ids = {f"{identity.agent}/{event.id}": event for event in events}
+        own = await self._own_tasks(identity, {event.task_id for event in events})
+        ids = {key: reported(event, own) for key, event in ids.items()}
         rows = await self._kernel.db.fetch(tenant, "audit_known", tenant, list(ids))
         known = {row["event_id"] for row in rows}
         fresh = [(i, event) for i, event in ids.items() if i not in known]
         # Submitted in order and at once: they share a commit and keep their order in the story.
         return sum(await asyncio.gather(*(self._one_guard_event(identity, i, event) for i, event in fresh)))
+
+    async def _own_tasks(self, identity: AgentIdentity, task_ids: set[str]) -> frozenset[str]:
+        """Those that are tasks of the agent that reports: nobody tells another's story."""
+        tenant, db = identity.tenant, self._kernel.db
+        rows = [
+            await db.fetch_one(tenant, "task_get", tenant, task_id) for task_id in sorted(task_ids) if task_id
+        ]
+        return frozenset(row["id"] for row in rows if row is not None and row["agent"] == identity.agent)
 
     async def _one_guard_event(self, identity: AgentIdentity, event_id: str, event: GuardEvent) -> int:
         tenant = identity.tenant
@@ -171,18 +194,6 @@ class AuditService:
         except RowMissing:
             return 0
         return 1
-
-
-STORY: Mapping[str, str] = {
-    "guard.mask": "Masked",
-    "guard.restore": "Restored",
-    "guard.block": "Blocked",
-    "model.turn": "ModelCalled",
-    "acp.prompt": "Prompted",
-    "acp.permission": "Decided",
-    "agent.restart": "AgentRestarted",
-}
-"""Guard action -> kind of story line; other actions are audited only."""
 
 
 def public_jwk(raw: bytes) -> dict[str, object]:

@@ -1,16 +1,18 @@
 """Work handed out once: claims, heartbeats, results. Every later word about a task carries its fence."""
 
 import asyncio
+import re
 from collections import defaultdict
 from datetime import timedelta
 
 from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse, Lease, ShardView
 from cadre_api.protocol.tasks import TaskState
 from cadre_controller.errors import Conflict, LeaseLost
-from cadre_controller.ports import AgentIdentity
+from cadre_controller.ports import AgentIdentity, Masker
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.endings import Endings
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
+from cadre_controller.services.masking import storable
 from cadre_controller.services.models import HeldTask
 from cadre_controller.services.task_rows import held_task
 from cadre_controller.store.pool import Row
@@ -18,14 +20,18 @@ from cadre_controller.store.work import RowMissing, Statement, Work
 
 FOR_A_TASK = "task"
 """`pending_approval` of a task that waits for another task."""
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{1,60}")
 
 
 class LeaseService:
     """What guards call."""
 
-    def __init__(self, kernel: Kernel, chart: ChartService, endings: Endings, ttl: timedelta) -> None:
+    def __init__(
+        self, kernel: Kernel, chart: ChartService, endings: Endings, masker: Masker, ttl: timedelta
+    ) -> None:
         self._kernel = kernel
         self._chart = chart
+        self._masker = masker
         self._endings = endings
         self._ttl = ttl
         self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -77,16 +83,18 @@ class LeaseService:
         return HeartbeatResponse(expires_at=expires)
 
     async def complete(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
-        """The result, once; the same again has no effect. `result` must be masked. Raises LeaseLost."""
+        """The result, once; the same again has no effect. Raises LeaseLost, MaskingFailed."""
         row = await self._held_row(identity, task_id, body.fence, failing=False)
         if row is not None:
-            await self._endings.succeed(row, identity.actor, body)
+            await self._endings.succeed(row, identity.actor, await self._storable(row, body))
 
     async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
-        """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost."""
+        """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost,
+        MaskingFailed.
+        """
         row = await self._held_row(identity, task_id, body.fence, failing=True)
         if row is not None:
-            await self._endings.fail(row, identity.actor, body)
+            await self._endings.fail(row, identity.actor, await self._storable(row, body))
 
     async def held(self, identity: AgentIdentity, task_id: str, fence: int) -> HeldTask:
         """The task that the caller holds right now. Raises LeaseLost; every gateway call starts with it."""
@@ -195,6 +203,16 @@ class LeaseService:
             for s in shards
             if s["data_class"] in clearance
         ]
+
+    async def _storable(self, row: Row, body: Completion) -> Completion:
+        """The ending as it may be kept: a guard's rules may be laxer than ours, or it may be taken over."""
+        rules = storable(self._chart.guard_rules(row["tenant"], row["agent"]))
+        texts: list[str] = []
+        for text in (body.result, body.message):
+            masked = await self._masker.mask(row["tenant"], row["session_id"], text, rules) if text else None
+            texts.append(masked.text if masked is not None else "")
+        reason = body.reason if _REASON.fullmatch(body.reason) else "Failed" if body.reason else ""
+        return body.model_copy(update={"result": texts[0], "message": texts[1], "reason": reason})
 
     async def _require_active(self, identity: AgentIdentity) -> None:
         key = (identity.tenant, identity.agent, identity.instance)

@@ -161,6 +161,16 @@ def at_least_mask(rules: GuardRules) -> GuardRules:
     )
 
 
+def storable(rules: GuardRules) -> GuardRules:
+    """For what is over and must be kept: everything found is masked, nothing is refused for it."""
+    kept = at_least_mask(rules)
+    actions = {
+        kind: Mode.MASK.value if action == Mode.BLOCK.value else action
+        for kind, action in kept.entity_actions.items()
+    }
+    return kept.model_copy(update={"mode": Mode.MASK.value, "entity_actions": actions})
+
+
 def token_candidates(value: Json) -> frozenset[str]:
     """Everything in a document that could be a token."""
     return frozenset(s for text in _texts(value) for m in find_tokens(text) for s in suffixes(m.text))

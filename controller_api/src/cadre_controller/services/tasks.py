@@ -58,6 +58,11 @@ class TaskService:
         """As stored (masked). Raises NotFound(UnknownTask)."""
         return task_view(await self._row(tenant, task_id))
 
+    async def of_trace(self, tenant: str, trace_id: str) -> tuple[str, ...]:
+        """Ids of the tasks of a trace, oldest first."""
+        rows = await self._kernel.db.fetch(tenant, "tasks_of_trace", tenant, trace_id)
+        return tuple(row["id"] for row in rows)
+
     async def list(
         self,
         tenant: str,

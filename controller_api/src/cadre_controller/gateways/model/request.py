@@ -3,13 +3,17 @@ usage.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cadre_controller.gateways.tools.mcp.wire import JsonObject
 from cadre_controller.refusals import BadRequest
 
-_OPAQUE = frozenset({"role", "type", "id", "tool_call_id", "model", "finish_reason", "detail"})
+_WORDS = frozenset({"role", "type", "finish_reason", "detail"})
+_IDS = frozenset({"id", "tool_call_id", "model"})
+_WORD = re.compile(r"[a-z_]{1,32}")
+_ID = re.compile(r"[\w.:/|-]{1,128}", re.ASCII)
 _CHARS_PER_TOKEN = 3
 _DEFAULT_OUTPUT_TOKENS = 4096
 
@@ -72,12 +76,19 @@ def parse_chat(body: object, size: int) -> ChatRequest:
     return ChatRequest(body, size)
 
 
+def _is_structure(key: str, item: object) -> bool:
+    """Whether a member is the protocol's own and looks it: a random id would pass for a secret."""
+    if not isinstance(item, str):
+        return False
+    return bool((key in _WORDS and _WORD.fullmatch(item)) or (key in _IDS and _ID.fullmatch(item)))
+
+
 def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
-            if not (key in _OPAQUE and isinstance(item, str) and len(item) < 100):
+            if not _is_structure(key, item):
                 yield key
                 yield from _strings(item)
     elif isinstance(value, list):

@@ -14,6 +14,7 @@ from cadre_controller.gateways.tools.results import masked
 from cadre_controller.gateways.tools.servers import ToolServers
 from cadre_controller.metrics import Metrics
 from cadre_controller.ports import AgentIdentity, Clock
+from cadre_controller.refusals import UpstreamFailed
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import ToolResult
 from cadre_controller.telemetry import Tracing
@@ -53,6 +54,7 @@ class ToolGateway:
         call = await self._decided(identity, request)
         if call.evaluation.effect is not Effect.ALLOW or call.tool is None:
             return ToolCallResponse(evaluation=call.evaluation)
+        await self._require_pins(call)
         started = self._clock.monotonic()
         with self._tracing.tool_call(call.held, call.target):
             executed = await self._run(identity, call, call.tool)
@@ -80,6 +82,19 @@ class ToolGateway:
             return await self._servers.degraded(call.held.tenant, spec)
         except McpError:
             return ""
+
+    async def _require_pins(self, call: DecidedCall) -> None:
+        """Nothing is sent to a server that does not show what it offers. Raises UpstreamFailed."""
+        spec = _spec(call)
+        if spec is None:
+            return
+        try:
+            await self._servers.degraded(call.held.tenant, spec)
+        except McpError as error:
+            fix = "look at the tool server, then ask again"
+            raise UpstreamFailed(
+                error.reason, f"the server does not show its tools: {error.reason}", fix
+            ) from error
 
     async def _run(self, identity: AgentIdentity, call: DecidedCall, tool: EffectiveTool) -> Executed:
         rules = self._services.chart.guard_rules(call.held.tenant, call.agent.key)

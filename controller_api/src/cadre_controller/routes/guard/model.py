@@ -1,5 +1,8 @@
 """Model calls: an OpenAI chat completions endpoint that only guards can reach."""
 
+import hashlib
+from dataclasses import replace
+
 from aiohttp import web
 
 from cadre_api.protocol.base import Message, type_json
@@ -35,6 +38,7 @@ async def chat(call: Call[ChatBody]) -> Answer:
     headers = _headers(call.request)
     with runtime.tracing.served("model/chat", identity.tenant, traceparent(call)):
         body = await read_body(call.request, _MAX_BODY, ("application/json",))
+        headers = _of_this_text(headers, body)
         prepared = await runtime.models.prepare(identity, headers, parse_chat(parse_json(body), len(body)))
         if prepared.request.stream:
             return await _stream(call, prepared)
@@ -70,6 +74,12 @@ def _headers(request: web.Request) -> CallHeaders:
         purpose=request.headers.get("Cadre-Purpose", "work"),
         call_id=_required(request, "Cadre-Call-Id"),
     )
+
+
+def _of_this_text(headers: CallHeaders, body: bytes) -> CallHeaders:
+    """A call id is good for one text: under a reused one another text would be billed to nobody."""
+    digest = hashlib.sha256(headers.call_id.encode("utf-8", "surrogateescape") + b"\x00" + body)
+    return replace(headers, call_id=digest.hexdigest()[:32])
 
 
 def _required(request: web.Request, name: str) -> str:

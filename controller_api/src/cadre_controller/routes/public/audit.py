@@ -65,10 +65,19 @@ async def checkpoint(call: Call[Nothing]) -> Answer:
 async def ingest(call: Call[AuditIngest]) -> Answer:
     """Add an event of another system; the same id is added once."""
     who, given = _auditor(call), call.input
+    await _refuse_values(call, who.actor.tenant)
     accepted = await call.runtime.services.audit.ingest(
         who.actor, given.id, given.action, given.target, given.result, given.data
     )
     return Ingested(accepted=accepted)
+
+
+async def _refuse_values(call: Call[AuditIngest], tenant: str) -> None:
+    """The chain cannot be cleaned afterwards: what holds a value does not enter it."""
+    services, given = call.runtime.services, call.input
+    text = json.dumps(given.model_dump(mode="json"), ensure_ascii=False)
+    if left := await services.masker.leftovers(text, services.chart.guard_rules(tenant, "")):
+        raise Denied("ValuesInEvent", f"the event holds {', '.join(left)}", "send ids instead of values")
 
 
 def _auditor(call: Call[I]) -> Reader:

@@ -1,8 +1,11 @@
 """A trace: the spans of guard, gateway and controller, joined."""
 
+import contextlib
+
+from cadre_controller.auth.visibility import may_audit
 from cadre_controller.errors import NotFound
 from cadre_controller.routes.models import SpanBody, TraceBody
-from cadre_controller.routes.public.reader import reader
+from cadre_controller.routes.public.reader import Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 from cadre_controller.services.models import Span
 
@@ -13,10 +16,22 @@ TABLE = Table(Scope.PERSON)
 async def trace(call: Call[Nothing]) -> Answer:
     """All spans of a trace in order of their start."""
     await call.runtime.tracing.flush()
-    spans = await call.runtime.services.spans.trace(reader(call).actor.tenant, call.path("traceId"))
-    if not spans:
+    who, trace_id = reader(call), call.path("traceId")
+    spans = await call.runtime.services.spans.trace(who.actor.tenant, trace_id)
+    if not spans or not await _sees(who, trace_id):
         raise NotFound("NoTrace", f"there is no trace {call.path('traceId')}", "use the traceId of a task")
     return TraceBody(items=tuple(map(_span, sorted(spans, key=lambda span: span.start))))
+
+
+async def _sees(who: Reader, trace_id: str) -> bool:
+    """Whether the person may see a task of the trace, or the whole chain."""
+    if may_audit(who.chart.snapshot, who.actor):
+        return True
+    for task_id in await who.runtime.services.tasks.of_trace(who.actor.tenant, trace_id):
+        with contextlib.suppress(NotFound):
+            await who.task(task_id)
+            return True
+    return False
 
 
 def _span(span: Span) -> SpanBody:

@@ -41,6 +41,9 @@ FROM shards WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 -- name: task_get
 SELECT * FROM tasks WHERE tenant = $1 AND id = $2;
 
+-- name: tasks_of_trace
+SELECT id FROM tasks WHERE tenant = $1 AND trace_id = $2 ORDER BY created_at, id LIMIT 200;
+
 -- name: task_list
 SELECT * FROM tasks
 WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR agent = $3)
