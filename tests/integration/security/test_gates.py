@@ -40,29 +40,29 @@ async def raw_tool(stand: Stand, held: Held, arguments: str, name: str = "desk_b
         return r.status, await r.text()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        '{"amount": 1e400}',
-        '{"amount": -1e400}',
-        '{"amount": 5, "amount": 5000}',
-        '{"amount": 5000, "amount": 5}',
-        '{"\\u0430mount": 5}',
-        '{"amount": {"amount": 5}}',
-        '{"amount": [5]}',
-        '{"amount": true}',
-        '{"amount": "5"}',
-        '{"amount": 9007199254740993}',
-        "[" * 5000 + "]" * 5000,
-        "5",
-        "null",
-    ],
-)
-async def test_odd_arguments_are_refused_or_held(stand: Stand, arguments: str) -> None:
+ODD = [
+    '{"amount": 1e400}',
+    '{"amount": -1e400}',
+    '{"amount": 5, "amount": 5000}',
+    '{"amount": 5000, "amount": 5}',
+    '{"\\u0430mount": 5}',
+    '{"amount": {"amount": 5}}',
+    '{"amount": [5]}',
+    '{"amount": true}',
+    '{"amount": "5"}',
+    '{"amount": 9007199254740993}',
+    "[" * 5000 + "]" * 5000,
+    "5",
+    "null",
+]
+
+
+async def test_odd_arguments_are_refused_or_held(stand: Stand) -> None:
     held = await stand.held()
-    status, text = await raw_tool(stand, held, arguments)
-    assert status < 500, text
-    assert status >= 400 or evaluation(json.loads(text))["effect"] != "Allow", text
+    for arguments in ODD:
+        status, text = await raw_tool(stand, held, arguments)
+        assert 200 <= status < 500, text
+        assert status >= 400 or evaluation(json.loads(text))["effect"] != "Allow", text
     assert stand.desk_calls() == []
 
 
@@ -143,31 +143,33 @@ async def test_what_is_ingested_is_stored_masked(stand: Stand) -> None:
     assert MAIL not in found and IBAN not in found
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {"role": SPACED, "content": "x"},
-        {"role": "user", "id": MAIL, "content": "x"},
-        {"role": "tool", "tool_call_id": SPACED, "content": "x"},
-        {"role": "user", "content": [{"type": SPACED, "text": "x"}]},
-        {"role": "user", "content": [{"type": "text", "text": "x", "detail": MAIL}]},
-        {"role": "user", "content": "x", MAIL: 1},
-        {"role": "user", "content": "x", "n": 4111111111111111},
-    ],
-)
-async def test_no_field_of_a_model_call_is_a_way_out(stand: Stand, message: dict[str, object]) -> None:
-    held = await stand.held()
-    reply = await held.chat("hello", messages=[message])
-    assert (reply.status, reply.json.get("reason")) == (403, "EgressBlocked"), reply.text
+FIELDS = [
+    {"role": SPACED, "content": "x"},
+    {"role": "user", "id": MAIL, "content": "x"},
+    {"role": "tool", "tool_call_id": SPACED, "content": "x"},
+    {"role": "user", "content": [{"type": SPACED, "text": "x"}]},
+    {"role": "user", "content": [{"type": "text", "text": "x", "detail": MAIL}]},
+    {"role": "user", "content": "x", MAIL: 1},
+    {"role": "user", "content": "x", "n": 4111111111111111},
+]
 
 
-@pytest.mark.parametrize(
-    "field", ["user", "metadata", "stop", "functions", "response_format", "finish_reason"]
-)
-async def test_no_setting_of_a_model_call_is_a_way_out(stand: Stand, field: str) -> None:
+async def test_no_field_of_a_model_call_is_a_way_out(stand: Stand) -> None:
     held = await stand.held()
-    reply = await held.chat("hello", **{field: {"a": f"x {SPACED}"} if field != "finish_reason" else MAIL})
-    assert (reply.status, reply.json.get("reason")) == (403, "EgressBlocked"), reply.text
+    for message in FIELDS:
+        reply = await held.chat("hello", messages=[message])
+        assert (reply.status, reply.json.get("reason")) == (403, "EgressBlocked"), (message, reply.text)
+
+
+SETTINGS = ["user", "metadata", "stop", "functions", "response_format", "finish_reason"]
+
+
+async def test_no_setting_of_a_model_call_is_a_way_out(stand: Stand) -> None:
+    held = await stand.held()
+    for field in SETTINGS:
+        value = {"a": f"x {SPACED}"} if field != "finish_reason" else MAIL
+        reply = await held.chat("hello", **{field: value})
+        assert (reply.status, reply.json.get("reason")) == (403, "EgressBlocked"), (field, reply.text)
 
 
 async def test_one_call_id_pays_for_one_text(stand: Stand) -> None:
