@@ -5,7 +5,6 @@ import functools
 import logging
 import signal
 import time
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -33,15 +32,18 @@ _STOP_SECONDS = 20.0
 async def serve(settings: OperatorSettings) -> None:
     """Run the operator until SIGTERM or SIGINT, or until one of its parts fails."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _on_signals(stop)
     async with AsyncExitStack() as stack:
         parts = await assemble(settings, stack)
         await _serve_probes(parts, stack)
         if await _certificates(parts, stop):
             await _run(parts, stop)
     _LOG.info("stopped")
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _run(parts: Parts, stop: asyncio.Event) -> None:
@@ -57,15 +59,18 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         )
     ]
     kopf_stop = asyncio.Event()
-    watches = asyncio.create_task(_kopf(parts, kopf_stop))
+    watches = asyncio.create_task(_kopf(parts, kopf_stop, stop))
     waiter = asyncio.create_task(stop.wait())
-    everything = [writers, *others, watches, waiter]
+    everything: list[asyncio.Task[Any]] = [writers, *others, watches, waiter]
     await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+    # kopf waits for, and then cancels, every task that is younger than itself: ours have to be gone by then
     await _end(writers)
+    for task in others:
+        await _end(task)
     kopf_stop.set()
     await asyncio.wait([watches], timeout=_STOP_SECONDS)
-    for task in (watches, waiter, *others):
-        await _end(task)
+    await _end(watches)
+    await _end(waiter)
     for task in everything:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
@@ -99,7 +104,7 @@ async def _lead(parts: Parts) -> None:
         group.create_task(watch_demand(parts.world))
 
 
-def _kopf(parts: Parts, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+async def _kopf(parts: Parts, kopf_stop: asyncio.Event, stop: asyncio.Event) -> None:
     settings = parts.settings
     registry = kopf.OperatorRegistry()
     register(registry, parts.world)
@@ -114,15 +119,18 @@ def _kopf(parts: Parts, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
     configure(options, namespaced=bool(settings.namespaces))
     hook = settings.webhook
     options.admission.server = AdmissionServer(hook.listen, hook.port, parts.keeper.context)
-    return kopf.operator(
+    existing = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=options,
         indexers=parts.indexers,
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
-        stop_flag=stop,
+        stop_flag=kopf_stop,
     )
+    _on_signals(stop)  # kopf took the signals for itself; we end in an order of our own
+    await kopf.run_tasks(tasks, ignored=existing)
 
 
 async def _serve_probes(parts: Parts, stack: AsyncExitStack) -> None:

@@ -1,13 +1,13 @@
 """Receives admission reviews over TLS for kopf.
 
-kopf's own server makes a certificate of its own unless it is given files, and goes away for a moment when these
-change; ours listens with a context into which renewed certificates are loaded while it serves.
+kopf's own server makes a certificate of its own unless it is given files, and goes away for a moment when
+these change; ours listens with a context into which renewed certificates are loaded while it serves.
 """
 
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import kopf
@@ -43,8 +43,8 @@ class AdmissionServer:
             await runner.cleanup()
 
 
-def _handler(fn: kopf.WebhookFn) -> Callable[[web.Request], web.StreamResponse]:
-    async def handle(request: web.Request) -> web.Response:
+def _handler(fn: kopf.WebhookFn) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
         try:
             review = await request.json()
             answer = await fn(review, webhook=request.match_info["webhook"], headers=dict(request.headers))
@@ -54,4 +54,4 @@ def _handler(fn: kopf.WebhookFn) -> Callable[[web.Request], web.StreamResponse]:
             return web.Response(status=500, text=type(error).__name__)
         return web.json_response(answer)
 
-    return handle  # type: ignore[return-value]
+    return handle

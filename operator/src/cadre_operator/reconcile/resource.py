@@ -50,8 +50,10 @@ def _counts(world: World, state: ChartState, entry: Entry) -> tuple[int, int] | 
     written = mapping(entry.status, "agents")
     if written and counts == (number(written, "total"), number(written, "ready")):
         return counts
-    wait = world.counted.get(entry.key, -COUNTS_SECONDS) + COUNTS_SECONDS - world.clock()
-    if wait > 0 and written:
+    # what an earlier leader wrote counts as written just now, so that a restart writes nothing
+    since = world.counted.setdefault(entry.key, world.clock()) if written else world.clock()
+    wait = since + COUNTS_SECONDS - world.clock()
+    if written and wait > 0:
         world.objects.add(entry.key, Priority.ROUTINE, wait)
         return None
     world.counted[entry.key] = world.clock()

@@ -4,12 +4,14 @@ import logging
 
 from cadre_api.conditions import ConditionType
 from cadre_api.v1alpha1 import API_VERSION
+from cadre_operator.keys import Key, Priority
 from cadre_operator.kube.port import KubeError, Ref
 from cadre_operator.status.conditions import StatusChange, Transition
 from cadre_operator.status.events import event, worth_telling
 from cadre_operator.watch.entries import Entry, entry_of
 from cadre_operator.world import World
 
+_COUNT_AFTER_SECONDS = 2.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,7 +29,8 @@ async def write_status(world: World, entry: Entry, change: StatusChange | None) 
         raise
     world.store.wrote(entry_of(stored))
     _measure(world, entry, change.transitions)
-    for transition in worth_telling(change.transitions):
+    _queue_nodes(world, entry, change.transitions)
+    for transition in worth_telling(entry.key.kind, change.transitions):
         await _tell(world, entry, transition)
 
 
@@ -37,6 +40,17 @@ async def _tell(world: World, entry: Entry, transition: Transition) -> None:
     except KubeError as error:
         # an event is a courtesy: the status says the same
         _LOG.warning("event not written", extra={"object": entry.key.path, "reason": str(error)})
+
+
+def _queue_nodes(world: World, entry: Entry, transitions: tuple[Transition, ...]) -> None:
+    """Have the counters of the nodes above an agent looked at; many agents cost one look."""
+    state = world.book.state_for(entry.key.namespace)
+    agent = state.snapshot.agents.get(entry.key.path) if state and state.snapshot else None
+    if agent is None or entry.key.kind != "Agent" or all(t.type != ConditionType.READY for t in transitions):
+        return
+    for path in agent.path:
+        namespace, _, name = path.partition("/")
+        world.objects.add(Key("OrgNode", namespace, name), Priority.ROUTINE, _COUNT_AFTER_SECONDS)
 
 
 def _measure(world: World, entry: Entry, transitions: tuple[Transition, ...]) -> None:

@@ -96,6 +96,9 @@ def _ready(given: AgentInput, first: Cond, asking: Cond | None) -> Cond:
     enough = serving >= given.wanted and not given.rollout.coming
     if first.status != "True" and not (given.wanted and enough):
         return condition(kind, False, ReadyReason.NOT_ACCEPTED, "see Accepted")
+    if given.effective is None and not (given.wanted and enough):
+        message = "the tenant has no chart in force: other objects have problems"
+        return condition(kind, False, ReadyReason.NOT_ACCEPTED, message)
     if asking is not None and not (given.wanted and enough):
         return condition(kind, False, ReadyReason.AWAITING_APPROVAL, "see AwaitingApproval")
     if given.suspended:

@@ -17,18 +17,29 @@ _TOLD = frozenset(
         ConditionType.AWAITING_APPROVAL,
     }
 )
-_PROGRESS = frozenset({ReadyReason.STARTING, ReadyReason.DRAINING})
+_SILENT = frozenset(
+    {
+        ReadyReason.STARTING,
+        ReadyReason.DRAINING,
+        ReadyReason.NOT_ACCEPTED,
+        ReadyReason.AWAITING_APPROVAL,
+        ReadyReason.GUARD_NOT_READY,
+        ReadyReason.EGRESS_NOT_SEALED,
+    }
+)
+"""On its way, or told by another condition."""
 _ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.AWAITING_APPROVAL})
 _MESSAGE_LIMIT = 1000
 
 
-def worth_telling(transitions: Iterable[Transition]) -> list[Transition]:
-    """Return the transitions that deserve an event: nothing that is merely on its way."""
-    return [t for t in transitions if t.type in _TOLD and _is_news(t)]
+def worth_telling(kind: str, transitions: Iterable[Transition]) -> list[Transition]:
+    """Return the transitions that deserve an event: nothing that is merely on its way or said already."""
+    told = _TOLD if kind == "Agent" else _TOLD - {ConditionType.READY}
+    return [t for t in transitions if t.type in told and _is_news(t)]
 
 
 def _is_news(transition: Transition) -> bool:
-    if transition.status == "Unknown" or transition.reason in _PROGRESS:
+    if transition.status == "Unknown" or transition.reason in _SILENT:
         return False
     return not (transition.first and transition.status == "True" and transition.type not in _ABNORMAL)
 

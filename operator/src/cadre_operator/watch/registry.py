@@ -104,4 +104,5 @@ def configure(settings: kopf.OperatorSettings, namespaced: bool) -> None:
         group, _, version = api_version.rpartition("/")
         selector = (group, version, PLURALS[api_version, kind][0])
         settings.watching.label_selectors[selector] = LABEL_AGENT
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        logging.getLogger("kopf").setLevel(logging.WARNING)
