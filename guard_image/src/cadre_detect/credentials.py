@@ -20,6 +20,19 @@ class _Shape:
 
 
 _KEY_END = r"(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)"
+_ISSUED_KEYS = (
+    r"\b(?:gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|SK[0-9a-f]{32}|key-[0-9a-f]{32}|dapi[0-9a-f]{32}"
+    r"|whsec_[A-Za-z0-9+/]{20,}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|sq0(?:atp|csp)-[A-Za-z0-9_\-]{22,}"
+    r"|xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}|NRAK-[A-Z0-9]{27}|lin_api_[A-Za-z0-9]{32,}|pk-lf-[0-9a-f\-]{36}"
+    r"|(?:ntn|secret)_[A-Za-z0-9]{40,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|GOCSPX-[A-Za-z0-9_\-]{24,}"
+    r"|AccountKey=[A-Za-z0-9+/]{40,}={0,2}|[a-z0-9]{2,10}_pat_[A-Za-z0-9_]{20,}|r8_[A-Za-z0-9]{30,})"
+)
+_ISSUED_TOKENS = (
+    r"\b(?:ya29\.[A-Za-z0-9_\-]{20,}|dop_v1_[0-9a-f]{64}|ATATT3[A-Za-z0-9_\-=]{40,}|dp\.(?:pt|st|ct)\.[A-Za-z0-9]{30,}"
+    r"|pscale_(?:tkn|pw)_[A-Za-z0-9_\-]{30,}|sbp_[0-9a-f]{40}|glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|sntrys_[A-Za-z0-9+/=_]{40,}"
+    r"|\d{8,10}:AA[A-Za-z0-9_\-]{33}|FlyV1 [A-Za-z0-9+/=_,\-]{40,}|EAA[A-Za-z0-9]{60,}|doo_v1_[0-9a-f]{64}"
+    r"|hooks\.slack\.com/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{16,})"
+)
 _SHAPES = (
     _Shape("PRIVATE_KEY", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?s:.*?)" + _KEY_END),
     _Shape(
@@ -34,6 +47,8 @@ _SHAPES = (
     _Shape("API_KEY", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{10,}"),
     _Shape("API_KEY", r"\bAIza[A-Za-z0-9_\-]{35}"),
     _Shape("API_KEY", r"\bSG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}"),
+    _Shape("API_KEY", _ISSUED_KEYS),
+    _Shape("ACCESS_TOKEN", _ISSUED_TOKENS),
     _Shape("ACCESS_TOKEN", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
     _Shape("ACCESS_TOKEN", r"\bgithub_pat_[A-Za-z0-9_]{22,}"),
     _Shape("ACCESS_TOKEN", r"\bglpat-[A-Za-z0-9_\-]{20,}"),

@@ -69,8 +69,8 @@ def _quality(ours: Score, stock: Score, title: str) -> Table:
         "recall goal",
     )
     note = (
-        "Names, towns and templates are in no list and no rule of the detector. A label is found when all of "
-        "it is covered, half of it by its type; presidio's DATE_TIME counts for a birth date but not against it."
+        "Names, towns and templates are in no list or rule of the detector. A label is found when it is "
+        "covered whole and half of it by its type; presidio's DATE_TIME counts for a birth date only."
     )
     return Table(f"Detection, ours and stock presidio: {title}", columns, tuple(rows), (note,))
 

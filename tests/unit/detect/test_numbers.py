@@ -32,6 +32,14 @@ FOUND = [
     ("date of birth (March 12, 1985)", "DATE_OF_BIRTH", "March 12, 1985"),
     ("né le 12.03.1985", "DATE_OF_BIRTH", "12.03.1985"),
     ("Geburtsdatum: 12. März 1985", "DATE_OF_BIRTH", "12. März 1985"),
+    ("token 123456789:AA" + "b3" * 16 + "x", "ACCESS_TOKEN", "123456789:AA" + "b3" * 16 + "x"),
+    ("dop_v1_" + "a1" * 32, "ACCESS_TOKEN", "dop_v1_" + "a1" * 32),
+    ("groq gsk_" + "Ab1" * 10, "API_KEY", "gsk_" + "Ab1" * 10),
+    (
+        "see hooks.slack.com/services/T0A/B0B/" + "x1" * 10,
+        "ACCESS_TOKEN",
+        "hooks.slack.com/services/T0A/B0B/" + "x1" * 10,
+    ),
     ("2a02:1:2::9f", "IP_ADDRESS", "2a02:1:2::9f"),
 ]
 
