@@ -219,6 +219,15 @@ async def test_another_persons_things_are_not_there(stand: Stand) -> None:
     assert (await clara.post("/api/v1/approvals", step)).status in (403, 404)
 
 
+async def test_a_person_reads_no_other_persons_document_and_no_administrators_settings(stand: Stand) -> None:
+    clara = await stand.person("clara")
+    persons = (await clara.get("/api/v1/resources/persons"))["items"]
+    assert [person["metadata"]["name"] for person in persons] == ["clara"]
+    assert (await clara.get("/api/v1/resources/toolservers")).status == 403
+    assert (await clara.get("/api/v1/resources/modelproviders")).status == 403
+    assert (await clara.get("/api/v1/resources/agents"))["items"] != []
+
+
 async def test_another_agents_lease_and_session_are_out_of_reach(stand: Stand) -> None:
     held = await stand.held(f"Pay {IBAN}.", by="anna")
     token = next(w.strip(".") for w in str(held.lease["prompt"]).split() if w.startswith("IBANx"))

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable
 
+from cadre_api.protocol.base import type_json
+from cadre_api.v1alpha1.common import ObjectMeta
+from cadre_controller.errors import Denied
 from cadre_controller.middlewares import field_problem
+from cadre_controller.ports import Actor
 from cadre_controller.routes.models import (
     AgentBody,
     AgentPage,
@@ -20,6 +24,8 @@ from cadre_core.plan import AgentChange
 
 TABLE = Table(Scope.PERSON)
 _MAX_CHART = 32 * 1024 * 1024
+_ADMINISTRATORS = frozenset({"ModelProvider", "ToolServer"})
+"""Kinds that hold addresses and settings of other systems."""
 
 
 @TABLE.post("/api/v1/apply", Documents, Applied, max_body=_MAX_CHART)
@@ -55,9 +61,18 @@ async def agents(call: Call[Nothing]) -> Answer:
 
 @TABLE.get("/api/v1/resources/{kind}", Nothing, ObjectPage)
 async def resources(call: Call[Nothing]) -> Answer:
-    """Documents of one kind as applied."""
-    tenant = reader(call).actor.tenant
-    return ObjectPage(items=call.runtime.services.directory.resources(tenant, call.path("kind")))
+    """Documents of one kind as applied. A person reads only the own Person, and no administrators' kinds."""
+    actor = reader(call).actor
+    items = call.runtime.services.directory.resources(actor.tenant, call.path("kind"))
+    return ObjectPage(items=items if actor.is_admin else tuple(i for i in items if _readable(actor, i)))
+
+
+def _readable(actor: Actor, document: type_json) -> bool:
+    """Whether a person may read this document; raises Denied for kinds that are the administrators'."""
+    if document["kind"] in _ADMINISTRATORS:
+        raise Denied("AdminsOnly", "providers and tool servers are read by tenant admins only")
+    metadata = ObjectMeta.model_validate(document["metadata"])
+    return document["kind"] != "Person" or actor.person == f"{metadata.namespace}/{metadata.name}"
 
 
 def _changes(changes: Iterable[AgentChange]) -> tuple[ChangeView, ...]:
