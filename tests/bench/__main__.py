@@ -6,6 +6,7 @@ The ceiling or rival is measured in the same run on the same machine; nothing he
 import argparse
 import importlib
 import json
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         except BenchError as error:
             print(f"\n{name}: cannot go on: {error}", flush=True)
             failed = True
-        print(f"\n({name}: {time.monotonic() - begin:.0f} s)", flush=True)
+        took, load = time.monotonic() - begin, os.getloadavg()[0]
+        print(f"\n({name}: {took:.0f} s, load {load:.1f} at its end)", flush=True)
     if options.json:
         options.json.write_text(json.dumps(as_json(where, tables), indent=1) + "\n", encoding="utf-8")
     return int(failed)
