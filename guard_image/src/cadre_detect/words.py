@@ -30,12 +30,12 @@ PARTICLES = _words("""
 """Parts of a name that name nobody."""
 
 NOT_NAMES = _words("""
-    agent ai api args assistant bash boolean budget cadre card cli cloud code context crm css csv current
-    data date dear debug default dict docker email error eur exception false git github goose gpt hello hi
-    html http https iban id info int java javascript json kubernetes latex linux list llm log markdown mcp
-    model name none null ok ollama openai optional pdf phone postgres python readme regards response rest
-    role rust sql str string subject system task thanks todo token tool traceback true turn typescript ui
-    url user utf uuid visa warn warning xml yaml yes zip tel fax mobile mail best kind cheers acting admin
-    user system
+    agent bot labor labour ai api args assistant bash boolean budget cadre card cli cloud code context crm
+    css csv current data date dear debug default dict docker email error eur exception false git github
+    goose gpt hello hi html http https iban id info int java javascript json kubernetes latex linux list llm
+    log markdown mcp model name none null ok ollama openai optional pdf phone postgres python readme regards
+    response rest role rust sql str string subject system task thanks todo token tool traceback true turn
+    typescript ui url user utf uuid visa warn warning xml yaml yes zip tel fax mobile mail best kind cheers
+    acting admin user system
 """)
 """What a small model takes for people and places in prompts, code and logs."""

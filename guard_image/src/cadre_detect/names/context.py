@@ -24,11 +24,13 @@ _TURN = re.compile(r"\s*(?:\[[^\]\n]{1,40}\]\s*|[>*\-•]\s+|\d{1,2}:\d\d\s+)?[<
 _LEAD = re.compile(r"[\s>*\-•\"'“(\[#]*\Z")
 _SENTENCE_END = re.compile(r"[.!?:;|…][\"'”)\]]*\s+[\"'“(\[]*\Z")
 _AFTER_TURN = re.compile(r"\)?[>]?:(?:\s|\Z)|>\s")
+_NUMBER_BEFORE = re.compile(r"(?:\A|[>|,:?]|\b(?:at|on|in))\s*\d{1,5}[A-Za-z]? \Z")
+_NUMBER_AFTER = re.compile(r" \d{1,4}[A-Za-z]?, ?[A-Z\d]|,? \d{4,6}\b(?![\-. ]?\d)")
 _FRENCH_TITLE = re.compile(r"(?<!\w)M(?:\.|me|lle|M\.) \Z")
 
 TITLED, ADDRESSED, MENTIONED, LABELLED, WITH_ADDRESS, SIGNED, SPEAKING = 4.0, 3.0, 3.0, 3.0, 4.0, 3.0, 2.0
 BEFORE_PERSON, AFTER_PERSON, POSSESSIVE, DETERMINED, COMPANY = 0.7, 1.2, 0.7, -2.5, -4.0
-IN_PLACE, MOVING, NEAR_PLACE = 1.8, 2.2, 1.2
+IN_PLACE, MOVING, NEAR_PLACE, NUMBERED = 1.8, 2.2, 1.2, 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ def _place(before: str, after: str, words: list[str]) -> float:
             total += MOVING
     if after.startswith(" ") and _first_word(after) in v.PLACE_AFTER:
         total += NEAR_PLACE
+    if _NUMBER_BEFORE.search(before) or _NUMBER_AFTER.match(after):
+        total += NUMBERED
     return total
 
 

@@ -142,6 +142,8 @@ def _place(text: str, words: tuple[Word, ...]) -> float:
     known = Flags.PLACE in look_up(text[words[0].start : words[-1].end])
     if known:
         return 2.0 if words[0].kind is Kind.PLACE or len(words) > 1 else 0.8
+    if all(word.text.isupper() for word in words):
+        return -2.0
     return -0.5 if words[0].kind is Kind.UNKNOWN else -1.5
 
 

@@ -79,7 +79,9 @@ def capitalised(text: str, *, foreign: bool = False) -> Iterator[Word]:
         word = _POSSESSIVE.sub("", match.group())
         if not _is_camel_case(word):
             flags = known(word)
-            yield Word(word, start, start + len(word), kind_of(word, flags, foreign=foreign), flags)
+            pronoun = word == "I" and text[end : end + 1] != "."
+            kind = Kind.STOP if pronoun else kind_of(word, flags, foreign=foreign)
+            yield Word(word, start, start + len(word), kind, flags)
 
 
 def known(word: str) -> Flags:
