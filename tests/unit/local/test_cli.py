@@ -140,6 +140,13 @@ def test_guard_scan_batch_keeps_ids() -> None:
     assert second == {"id": 2, "entities": []}
 
 
+def test_scan_lines_end_at_line_feeds_only() -> None:
+    line = '{"id": 1, "text": "one\u2028two\u0085 a@corp.example"}'
+    done = CliRunner().invoke(cli, ["guard", "scan", "--jsonl"], input=f"{line}\n", obj=Session())
+    assert done.exit_code == 0, done.output
+    assert [entity["type"] for entity in json.loads(done.output)["entities"]] == ["EMAIL_ADDRESS"]
+
+
 @pytest.mark.parametrize("line", ["x", "[]", '{"id": 1}', '{"id": 1, "text": 5}'])
 def test_a_bad_batch_line_is_named(line: str) -> None:
     done = CliRunner().invoke(cli, ["guard", "scan", "--jsonl"], input=f"{line}\n", obj=Session())

@@ -36,7 +36,7 @@ def scan(
     """Find entities in a file (`-` = standard input)."""
     masker = LocalMasker(languages)
     if jsonl:
-        for line in batch(_read(source).splitlines(), masker):
+        for line in batch(_read(source).split("\n"), masker):
             click.echo(line)
         return int(Exit.OK)
     text = _read(source)
