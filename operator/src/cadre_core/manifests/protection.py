@@ -1,7 +1,7 @@
 """Policies of the API server itself that guard what Cadre's own webhook does not see.
 
-Pods, accounts and workloads are no kinds of Cadre: that nobody runs a pod with an agent's account, asks for its
-token, enters an agent, or edits what the operator made, is decided by the API server alone, even when no
+Pods, accounts and workloads are no kinds of Cadre: that nobody runs a pod with an agent's account, asks for
+its token, enters an agent, or edits what the operator made, is decided by the API server alone, even when no
 replica of the operator runs.
 """
 
@@ -33,7 +33,7 @@ class ProtectionSettings:
     operator: str
     """User name of the operator's account."""
     break_glass_group: str = "cadre:break-glass"
-    """Members may enter pods and edit what the operator made, in an emergency; the API server's audit tells."""
+    """Members may enter pods and edit what the operator made, in an emergency; the audit log tells."""
     namespace_labels: tuple[tuple[str, str], ...] = (("cadre.dev/agents", "true"),)
     """Labels of the namespaces where names with the prefix belong to agents."""
 
