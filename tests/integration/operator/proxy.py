@@ -12,7 +12,8 @@ import aiohttp
 from aiohttp import web
 
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "content-encoding"})
+_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host"})
+CODE = 410
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Proxy:
     watches: set[web.StreamResponse] = field(default_factory=set)
     block_watches: bool = False
     expire_watches: bool = False
+    expired: int = 0
     """Answer the next watches that their version is too old, as after a long cut."""
     _transports: set[asyncio.Transport] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop | None = None
@@ -78,7 +80,8 @@ async def _forward(proxy: Proxy, session: aiohttp.ClientSession, request: web.Re
             {"kind": "Status", "message": "refused"}, status=refused[0], headers=refused[1]
         )
     if watch and proxy.expire_watches:
-        error = {"kind": "Status", "code": 410, "reason": "Expired"}
+        proxy.expired += 1
+        error = {"kind": "Status", "code": CODE, "reason": "Expired"}
         return web.json_response({"type": "ERROR", "object": error})
     headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
     url = proxy.target + request.path_qs

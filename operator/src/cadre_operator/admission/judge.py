@@ -175,13 +175,13 @@ def _check_replicas(review: Review) -> None:
 
 
 def _check_chart(review: Review, court: Court) -> tuple[str, ...]:
-    models = court.state.models if court.state else {}
-    problems = new_problems(models, review.old, review.new)
+    if court.state is None or court.state.snapshot is None:
+        # a first chart arrives object by object, in any order: what is missing yet its status will say
+        return ("no chart is in force here yet: see the condition Accepted",)
+    known = [problem for found in court.state.problems.values() for problem in found]
+    problems = new_problems(court.state.models, known, review.old, review.new)
     if not problems:
         return ()
-    if court.state is None or court.state.snapshot is None:
-        mine = [p for p in problems if p.resource == review.subject]
-        return (f"not in force yet: {describe(mine)}",) if mine else ()
     raise RefusedError(problems[0].reason, _located(review, problems), 422)
 
 

@@ -15,8 +15,10 @@ from cadre_operator.chart.evaluate import Models, key_of
 from cadre_operator.keys import Key
 
 
-def new_problems(models: Models, old: Resource | None, new: Resource | None) -> tuple[Problem, ...]:
-    """Return the problems that replacing `old` by `new` would bring into a chart."""
+def new_problems(
+    models: Models, known: Iterable[Problem], old: Resource | None, new: Resource | None
+) -> tuple[Problem, ...]:
+    """Return the problems that replacing `old` by `new` would bring into a chart, besides the known ones."""
     changed = {**models}
     for model in (old, new):
         if model is not None:
@@ -24,11 +26,9 @@ def new_problems(models: Models, old: Resource | None, new: Resource | None) -> 
     if new is not None:
         changed[key_of(new)] = new
     keep = {key_of(m) for m in (old, new) if m is not None}
-    before = _problems(_representatives(models, keep))
-    after = _problems(_representatives(changed, keep))
-    known = {(p.resource, p.field, p.reason) for p in (*before, *_quotas(models))}
-    found = (*after, *_quotas(changed))
-    return tuple(p for p in found if (p.resource, p.field, p.reason) not in known)
+    before = {(p.resource, p.field, p.reason) for p in known}
+    found = (*_problems(_representatives(changed, keep)), *_quotas(changed))
+    return tuple(p for p in found if (p.resource, p.field, p.reason) not in before)
 
 
 def _problems(models: Models) -> tuple[Problem, ...]:

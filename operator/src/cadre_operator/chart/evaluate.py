@@ -16,6 +16,7 @@ from cadre_core.resources import Resources
 from cadre_operator.keys import Key
 from cadre_operator.watch.entries import Entry
 
+_PLACED = frozenset({"OrgNode", "Agent"})
 _LEAVES = frozenset({"Agent", "Workflow"})
 
 Models = Mapping[Key, Resource]
@@ -58,7 +59,7 @@ def evaluate(
     seen = {entry.key: entry for entry in entries}
     written = {key: model for key, model in effective.items() if key in seen}
     result = _compile(compiler, written)
-    problems = _by_key(result.problems) | _unreadable(seen.values())
+    problems = _by_key(result.problems, written) | _unreadable(seen.values())
     models, snapshot = _in_force(compiler, written, result, problems, before)
     return ChartState(
         tenant=tenant,
@@ -113,8 +114,12 @@ def _compile(compiler: Compiler, models: Models) -> CompileResult:
     return compiler(Resources.of_models(models.values()))
 
 
-def _by_key(problems: Iterable[Problem]) -> dict[Key, tuple[Problem, ...]]:
+def _by_key(problems: Iterable[Problem], models: Models) -> dict[Key, tuple[Problem, ...]]:
+    """Sort problems by object; what is wrong with the whole is wrong with all that has a place in it."""
     found: dict[Key, list[Problem]] = {}
+    whole = [problem for problem in problems if "/" not in problem.resource]
+    if whole:
+        found = {key: list(whole) for key in models if key.kind in _PLACED}
     for problem in problems:
         kind, _, path = problem.resource.partition(" ")
         namespace, _, name = path.partition("/")

@@ -25,6 +25,7 @@ from cadre_operator.watch.entries import Child, Entry, child_of
 from cadre_operator.world import World
 
 _LOG = logging.getLogger(__name__)
+_BUSY = 429
 _ROLLOUT_POLL_SECONDS = 5.0
 
 
@@ -70,6 +71,8 @@ async def reconcile_agent(world: World, key: Key) -> None:
         await _apply(world, look)
         stopped = await _roll(world, look)
     except KubeError as error:
+        if error.status == _BUSY:
+            raise  # saying so would be one more request to a server that asked for fewer
         failure = error
     await _report(world, _look(world, entry, state), stopped, failure)
     if failure is not None:

@@ -1,0 +1,47 @@
+"""One API server with Cadre's CRDs and rights for staff, and a site per test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.kube.cluster import install_crds
+from tests.integration.operator.site import Site, open_site
+from tests.support.kube import KubeServer
+from tests.support.kube import kube_server as kube_server
+
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@pytest.fixture(scope="session")
+def prepared(kube_server: KubeServer) -> KubeServer:
+    """A server with CRDs; the group `staff` may do everything with our kinds, as the chart's roles allow."""
+    client = kube_server.client()
+    install_crds(client)
+    rule = {"apiGroups": ["cadre.dev"], "resources": ["*"], "verbs": ["*"]}
+    # `tenants` is what nobody but an administrator may create
+    kinds = ["orgnodes", "roleprofiles", "agents", "policies", "persons", "modelproviders", "toolservers"]
+    rule["resources"] = [*kinds, "workflows", "agents/scale"]
+    client.post(f"{_RBAC}/clusterroles", {"metadata": {"name": "staff"}, "rules": [rule]})
+    subject = {"kind": "Group", "name": "staff", "apiGroup": "rbac.authorization.k8s.io"}
+    role = {"kind": "ClusterRole", "name": "staff", "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": "staff"}, "subjects": [subject], "roleRef": role}
+    client.post(f"{_RBAC}/clusterrolebindings", binding)
+    client.close()
+    return kube_server
+
+
+@pytest.fixture
+def site(prepared: KubeServer, tmp_path: Path) -> Iterator[Site]:
+    """A place of its own for a test."""
+    with open_site(prepared, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def acme(site: Site) -> Site:
+    """A site with the example company in force, under one running operator."""
+    site.create_acme()
+    site.operator()
+    site.wait_acme()
+    return site
