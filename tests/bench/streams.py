@@ -87,7 +87,7 @@ def _cost(loads: list[Load]) -> Table:
     notes = (
         f"{_STREAMS} streams that all flow for {_SECONDS} s, in {_TURNS} turns of one guard",
         "pass-through: a bare aiohttp proxy on uvloop before the same model server; it reads nothing",
-        "where less than the sent rate arrives (below), programs read several deltas at once: no cost per delta",
+        "where less than the sent rate arrives (below), several deltas are read at once: no cost per delta",
     )
     return Table(f"streams: CPU of {_STREAMS} streams at once", _COLUMNS, tuple(rows), notes)
 
