@@ -32,6 +32,7 @@ class Journal:
             scripted=str(options.scripted or ""),
             chart=str(options.chart or ""),
         )
+        self._written: RunState | None = None
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -78,9 +79,10 @@ class Journal:
                 "steps": tuple(self._steps.values()),
             }
         )
-        if fresh != self._state or not self._home.state.exists():
-            self._state = fresh
+        self._state = fresh
+        if fresh != self._written or not self._home.state.exists():
             save(self._home, fresh)
+            self._written = fresh
 
 
 def cadre_version() -> str:
