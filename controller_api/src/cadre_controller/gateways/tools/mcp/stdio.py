@@ -144,6 +144,8 @@ class StdioTransport:
             if self._process is process:
                 self._process = None
             self._fail_waiting()
+            if process.stdin is not None:
+                process.stdin.close()
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
