@@ -61,7 +61,7 @@ class HttpController:
     """A controller's HTTP API, with the token of our own ServiceAccount."""
 
     def __init__(
-        self, url: str, token_file: Path | None, ca_file: Path | None, timeout: float = 20.0
+        self, url: str, token_file: Path | None = None, ca_file: Path | None = None, timeout: float = 20.0
     ) -> None:
         self._url = url
         self._token_file = token_file

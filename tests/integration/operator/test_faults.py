@@ -181,12 +181,7 @@ def test_probes(acme: Site) -> None:
     one = acme.replicas[0]
     assert one.get("/health")[0] == 200
     text = one.get("/metrics")[1]
-    for name in (
-        "cadre_reconcile_total",
-        "cadre_queue_depth",
-        "cadre_watch_silence_seconds",
-        "cadre_loop_lag",
-    ):
+    for name in ("reconcile_total", "queue_depth", "watch_silence_seconds", "loop_lag_seconds"):
         assert f"cadre_{name}" in text
     assert one.metric("cadre_watch_silence_seconds") < 60
 

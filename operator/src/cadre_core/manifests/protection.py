@@ -66,7 +66,7 @@ def _accounts(settings: ProtectionSettings) -> Json:
 def _tokens(settings: ProtectionSettings) -> Json:
     """Refuse tokens of agents' accounts to everyone but the kubelets that run their pods."""
     rule = _rule([""], ["v1"], ["CREATE"], ["serviceaccounts/token"])
-    kubelet = "request.userInfo.groups.exists(g, g == 'system:nodes')"
+    kubelet = _member("system:nodes")
     expression = f"!request.name.startsWith('{PREFIX}') || {kubelet}"
     message = "tokens of agents' accounts are made for their own pods only"
     return _policy("cadre-agent-tokens", [rule], expression, message, settings)
@@ -96,7 +96,9 @@ def _parts(settings: ProtectionSettings) -> Json:
         f"({what} != null && has({what}.metadata.labels) && '{LABEL_AGENT}' in {what}.metadata.labels)"
         for what in ("object", "oldObject")
     )
-    scale = f"(request.subResource == 'scale' && request.name.startsWith('{PREFIX}'))"
+    # an absent field is an error in CEL, and an error refuses
+    subresource = "has(request.subResource) && request.subResource == 'scale'"
+    scale = f"({subresource} && request.name.startsWith('{PREFIX}'))"
     allowed = f"{_users((settings.operator, *_HANDS))} || {_broken_glass(settings)}"
     expression = f"!({labelled} || {scale}) || {allowed}"
     message = "the operator keeps this as the Agent says: change the Agent"
@@ -116,7 +118,11 @@ def _users(names: Sequence[str]) -> str:
 
 
 def _broken_glass(settings: ProtectionSettings) -> str:
-    return f"request.userInfo.groups.exists(g, g == '{settings.break_glass_group}')"
+    return _member(settings.break_glass_group)
+
+
+def _member(group: str) -> str:
+    return f"(has(request.userInfo.groups) && request.userInfo.groups.exists(g, g == '{group}'))"
 
 
 def _rule(groups: list[str], versions: list[str], operations: list[str], resources: list[str]) -> Json:
