@@ -134,9 +134,13 @@ def test_pods_tell_readiness_failures_and_an_open_network(acme: Site) -> None:
     acme.kubelet("marketing-1", state={"running": {}}, restartCount=2)
     acme.wait_condition("Agent", "marketing-1", "Ready", "True", "Ready")
     acme.wait_condition("Agent", "marketing-1", "EgressSealed", "True", "Sealed")
-    reasons = {e["reason"] for e in acme.events("marketing-1")}
-    assert {"ProbeAnswered", "Ready"} <= reasons
-    assert "Starting" not in reasons
+
+
+    def told() -> set[str]:
+        return {e["reason"] for e in acme.events("marketing-1")}
+
+    wait_until("both to be told", lambda: {"ProbeAnswered", "Ready"} <= told())
+    assert "Starting" not in told()
 
 
 def test_a_rollout_replaces_pods_one_by_one_from_the_highest(acme: Site) -> None:

@@ -111,12 +111,18 @@ def pod(
     return child_of({"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "status": status})
 
 
-def workload(current: str = "r1", update: str = "r2", observed: int = 3) -> Child:
+def workload(current: str = "r1", update: str = "r2", observed: int = 3, replicas: int = 2) -> Child:
     """A workload whose controller has seen generation `observed` of 3."""
     status = {"observedGeneration": observed, "currentRevision": current, "updateRevision": update}
     metadata = {"name": "agent-a-1", "namespace": "co", "generation": 3}
     return child_of(
-        {"kind": "StatefulSet", "apiVersion": "apps/v1", "metadata": metadata, "status": status, "spec": {}}
+        {
+            "kind": "StatefulSet",
+            "apiVersion": "apps/v1",
+            "metadata": metadata,
+            "status": status,
+            "spec": {"replicas": replicas},
+        }
     )
 
 
@@ -133,6 +139,7 @@ def test_the_order_of_a_rollout() -> None:
     assert goes(pod(0, "r1"), pod(1, "r2", ready=False)) == ""
     assert goes(pod(0, "r1"), pod(1, "r1", deleting=True)) == ""
     assert goes(pod(0, "r2"), pod(1, "r2")) == ""
+    assert goes(pod(0, "r1")) == "", "the one that was deleted is not made again yet"
     crashed = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     assert goes(pod(0, "r1", ready=False, **crashed), pod(1, "r1")) == "agent-a-1-0", "the broken one first"
     assert goes(pod(0, "r1"), pod(1, "r2", ready=False, **crashed)) == "", "a failed change stops here"

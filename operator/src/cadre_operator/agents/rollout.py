@@ -19,7 +19,7 @@ class Rollout:
     outdated: tuple[PodView, ...] = ()
     """Pods of a former configuration, highest ordinal first."""
     coming: bool = False
-    """A replaced pod is not ready yet."""
+    """A replaced pod is not ready, or not even there, yet."""
     failed: bool = False
     """A replaced pod will not become ready."""
 
@@ -41,10 +41,11 @@ def rollout_of(workload: Child | None, pods: Sequence[PodView]) -> Rollout:
         return Rollout()
     outdated = tuple(sorted((p for p in pods if p.revision != wanted), key=lambda p: -p.ordinal))
     fresh = [p for p in pods if p.revision == wanted]
+    missing = len(pods) < number(workload.facts, "replicas")
     replaced = wanted != text(status, "currentRevision")
     return Rollout(
         outdated=outdated,
-        coming=replaced and any(not p.ready for p in fresh),
+        coming=replaced and (missing or any(not p.ready for p in fresh)),
         failed=replaced and any(p.broken for p in fresh),
     )
 
@@ -58,5 +59,5 @@ def next_to_delete(rollout: Rollout, pods: Sequence[PodView]) -> PodView | None:
     if broken is not None:
         return broken
     chosen = candidates[0]
-    others_ready = all(pod.ready for pod in pods if pod.uid != chosen.uid)
+    others_ready = not rollout.coming and all(pod.ready for pod in pods if pod.uid != chosen.uid)
     return chosen if others_ready else None

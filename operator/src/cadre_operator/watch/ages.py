@@ -47,7 +47,7 @@ class WatchAges:
         """Return seconds since each watch last brought anything."""
         for path, stream in self._streams.items():
             response = stream.response()
-            received = response.content.total_bytes if response is not None and not response.closed else -1
+            received = response.content.total_bytes if response is not None else -1
             if received > stream.seen_bytes:
                 stream.seen_bytes = received
                 self._alive[path] = self._clock()
