@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cadre_core.manifests.settings import ClusterSettings
+from cadre_core.users import Issuers, parse_issuers
 
 
 class SettingsError(ValueError):
@@ -36,8 +37,7 @@ class Identities:
     gitops: tuple[str, ...] = ()
     """Users that stand for no person; what they may not decide waits for consent."""
     scalers: tuple[str, ...] = ("system:serviceaccount:kube-system:horizontal-pod-autoscaler",)
-    issuers: tuple[tuple[str, str], ...] = ()
-    """(prefix of the user name, issuer): what follows the prefix is the subject."""
+    issuers: Issuers = ()
     trusted: tuple[str, ...] = ()
     """Users that write for Cadre itself, such as this operator."""
 
@@ -119,14 +119,15 @@ def _webhook(reader: "_Reader") -> WebhookSettings:
 
 
 def _identities(reader: "_Reader") -> Identities:
-    pairs = [item.partition("=") for item in reader.names("CADRE_ISSUER_PREFIXES")]
-    if any(not sign for _, sign, _ in pairs):
-        raise SettingsError("CADRE_ISSUER_PREFIXES: write prefix=issuer, separated by commas")
+    try:
+        issuers = parse_issuers(reader.env.get("CADRE_ISSUER_PREFIXES", ""))
+    except ValueError as error:
+        raise SettingsError(f"CADRE_ISSUER_PREFIXES: {error}") from error
     default = Identities()
     return Identities(
         gitops=reader.names("CADRE_GITOPS_USERS"),
         scalers=reader.names("CADRE_SCALER_USERS") or default.scalers,
-        issuers=tuple((prefix, issuer) for prefix, _, issuer in pairs),
+        issuers=issuers,
         trusted=reader.names("CADRE_TRUSTED_USERS"),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from cadre_core.model import Snapshot
+from cadre_core.users import person_of
 from cadre_operator.settings import Identities
 
 UNKNOWN = "unknown identity"
@@ -50,20 +51,4 @@ def _matches(user: str, patterns: tuple[str, ...]) -> bool:
 def _person(user: str, snapshot: Snapshot | None, identities: Identities) -> str:
     if snapshot is None:
         return UNKNOWN
-    claimed = {_default_name(user), *_prefixed(user, identities)}
-    found = [p.key for p in snapshot.persons.values() if (p.issuer, p.subject) in claimed]
-    return found[0] if len(found) == 1 else UNKNOWN
-
-
-def _default_name(user: str) -> tuple[str, str]:
-    """Split `issuer#subject`, the API server's own form for users of OpenID Connect."""
-    issuer, _, subject = user.partition("#")
-    return issuer, subject
-
-
-def _prefixed(user: str, identities: Identities) -> set[tuple[str, str]]:
-    return {
-        (issuer, user.removeprefix(prefix))
-        for prefix, issuer in identities.issuers
-        if prefix and user.startswith(prefix)
-    }
+    return person_of(user, snapshot.persons.values(), identities.issuers) or UNKNOWN
