@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from cadre_controller.auth.middleware import guard_gate, public_gate
-from cadre_controller.keys import ROUTES, RUNTIME
+from cadre_controller.keys import RUNTIME
 from cadre_controller.middlewares import Observer, problems
 from cadre_controller.routes import guard_tables, public_tables
-from cadre_controller.routes.table import Route, add_routes
+from cadre_controller.routes.table import ROUTES, Route, add_routes
 from cadre_controller.runtime import Runtime
 
 

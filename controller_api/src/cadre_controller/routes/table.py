@@ -90,6 +90,9 @@ class Route:
         return await self.serve(request)
 
 
+ROUTES: web.AppKey[Sequence[Route]] = web.AppKey("ROUTES")
+
+
 class Table:
     """The routes of one module, filled by its decorators."""
 

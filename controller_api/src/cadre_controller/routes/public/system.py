@@ -2,10 +2,9 @@
 
 from aiohttp import web
 
-from cadre_controller.keys import ROUTES
 from cadre_controller.openapi import document
 from cadre_controller.routes.models import Health
-from cadre_controller.routes.table import Answer, Call, Created, Nothing, Scope, Table
+from cadre_controller.routes.table import ROUTES, Answer, Call, Created, Nothing, Scope, Table
 
 TABLE = Table(Scope.OPEN)
 
