@@ -69,7 +69,10 @@ TAGS: Mapping[str, str] = {
     "ORGANIZATION": "ORG",
 }
 
-DEFAULT_ENTITIES = frozenset(DATA_CLASSES) - {"ORGANIZATION", "MEDICAL_LICENSE", "MEDICAL_RECORD"}
+PHI_ENTITIES = frozenset(kind for kind, data_class in DATA_CLASSES.items() if data_class == PHI)
+"""Looked for only where a policy names them or their class."""
+
+DEFAULT_ENTITIES = frozenset(DATA_CLASSES) - PHI_ENTITIES - {"ORGANIZATION"}
 
 MAX_TAG = 16
 

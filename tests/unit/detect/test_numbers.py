@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cadre_detect import DetectConfig, Detector
+from cadre_detect.entities import DEFAULT_ENTITIES, PHI_ENTITIES
 
 FOUND = [
     ("(581)896-0013x389", "PHONE_NUMBER", "(581)896-0013x389"),
@@ -57,12 +58,17 @@ NONE_OF_THEM = [
 
 @pytest.fixture(scope="module")
 def patterns() -> Detector:
-    return Detector(DetectConfig(ner=False))
+    return Detector(DetectConfig(ner=False, entities=DEFAULT_ENTITIES | PHI_ENTITIES))
 
 
 @pytest.mark.parametrize(("text", "entity_type", "value"), FOUND)
 def test_found(patterns: Detector, text: str, entity_type: str, value: str) -> None:
     assert (entity_type, value) in [(f.entity_type, text[f.start : f.end]) for f in patterns.scan(text)]
+
+
+def test_health_data_is_looked_for_only_where_a_policy_names_it() -> None:
+    found = Detector(DetectConfig(ner=False)).scan("NHS number 4010232137")
+    assert "UK_NHS" not in {finding.entity_type for finding in found}
 
 
 @pytest.mark.parametrize("text", NONE_OF_THEM)

@@ -129,46 +129,6 @@ def test_doctor_names_a_fix_for_what_fails(
     assert checks["database"]["result"] == "Ok"
 
 
-def test_guard_scan_batch_keeps_ids() -> None:
-    lines = '{"id": "a", "text": "mail bob@example.com"}\n\n{"id": 2, "text": "nothing"}\n'
-    done = CliRunner().invoke(cli, ["guard", "scan", "--jsonl"], input=lines, obj=Session())
-    first, second = (json.loads(line) for line in done.stdout.splitlines())
-    assert (first["id"], [(e["type"], e["start"], e["end"]) for e in first["entities"]]) == (
-        "a",
-        [("EMAIL_ADDRESS", 5, 20)],
-    )
-    assert second == {"id": 2, "entities": []}
-
-
-def test_scan_lines_end_at_line_feeds_only() -> None:
-    line = '{"id": 1, "text": "one\u2028two\u0085 a@corp.example"}'
-    done = CliRunner().invoke(cli, ["guard", "scan", "--jsonl"], input=f"{line}\n", obj=Session())
-    assert done.exit_code == 0, done.output
-    assert [entity["type"] for entity in json.loads(done.output)["entities"]] == ["EMAIL_ADDRESS"]
-
-
-@pytest.mark.parametrize("line", ["x", "[]", '{"id": 1}', '{"id": 1, "text": 5}'])
-def test_a_bad_batch_line_is_named(line: str) -> None:
-    done = CliRunner().invoke(cli, ["guard", "scan", "--jsonl"], input=f"{line}\n", obj=Session())
-    assert isinstance(done.exception, CadreError)
-    assert "line 1" in done.exception.message
-
-
-def test_guard_mask_leaves_no_value() -> None:
-    text = "Hanna Keller, h.keller@acme.example\nplain line\n"
-    done = CliRunner().invoke(cli, ["guard", "mask", "-"], input=text, obj=Session())
-    assert "keller" not in done.stdout.lower()
-    assert done.stdout.endswith("plain line\n")
-
-
-def test_guard_scan_can_fail_a_hook(tmp_path: Path) -> None:
-    file = tmp_path / "note.txt"
-    file.write_text("card 4111 1111 1111 1111")
-    assert run(["guard", "scan", str(file), "--fail-on-findings"]) == Exit.REFUSED
-    file.write_text("nothing at all")
-    assert run(["guard", "scan", str(file), "--fail-on-findings"]) == Exit.OK
-
-
 def exported(count: int, key: Ed25519PrivateKey) -> tuple[list[str], str]:
     """A chain as the controller exports it, and a signed checkpoint of its head."""
     jwk = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key()))
