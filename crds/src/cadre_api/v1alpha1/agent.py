@@ -9,6 +9,7 @@ from cadre_api.data_classes import GuardMode
 from cadre_api.schema import ApiModel, Column, Crd, ListMap, Rule, Scale, exactly_one_of
 from cadre_api.v1alpha1.common import (
     Duration,
+    Freeze,
     ModelName,
     Name,
     ObjectRef,
@@ -214,6 +215,9 @@ class AgentSpec(ApiModel):
     """Rights this agent gives up against its profile. Default: none."""
     lifecycle: Lifecycle = Lifecycle.RUNNING
     """Running or Suspended (drained and stopped, state kept). Default: Running."""
+    freeze: Freeze | None = None
+    """Stops the agent within seconds, in the middle of whatever it does; written by heads above it. Default:
+    not frozen."""
 
 
 class BundleStatus(ApiModel):

@@ -173,6 +173,9 @@ class GuardEntity(ApiModel):
     """Entity type as the detectors name it, such as CREDIT_CARD, or one of your own recognizers."""
     action: GuardMode
     """Disabled, Detect, Mask or Block. On a path the strictest wins."""
+    threshold_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Lowest score that counts as a finding; on a path the lowest wins, and only the topmost policy can set
+    it above 35. Default: 35."""
 
 
 class GuardClass(ApiModel):
@@ -245,6 +248,13 @@ class ObjectMeta(ApiModel):
     """Set by the API server when a deletion waits for finalizers."""
     finalizers: tuple[str, ...] = ()
     """Who must clean up before the object goes."""
+
+
+class Freeze(ApiModel):
+    """Stop, now: nothing frozen reaches a model, a tool or new work until this is removed again."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=512)]
+    """Why; shown to everyone who waits for the agents."""
 
 
 class Resource(ApiModel):

@@ -8,6 +8,7 @@ from pydantic import Field
 from cadre_api.schema import ApiModel, Column, Crd, ListMap, ListSet, Rule, at_least_one_of
 from cadre_api.v1alpha1.common import (
     Currency,
+    Freeze,
     MemberRole,
     Money,
     Name,
@@ -179,6 +180,9 @@ class OrgNodeSpec(ApiModel):
     """Which agents may live here. Default: what the parent allows."""
     grants: Annotated[tuple[Grant, ...], Field(max_length=32), ListMap("name")] = ()
     """Other namespaces that may attach nodes or agents here. Default: none."""
+    freeze: Freeze | None = None
+    """Stops every agent of this subtree within seconds; at a root, of the tenant. Written by heads here and
+    above. Default: not frozen."""
 
 
 class AgentCounts(ApiModel):
