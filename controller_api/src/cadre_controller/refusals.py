@@ -51,7 +51,7 @@ class BodyTooLarge(CadreError):  # noqa: N818
 
 
 class GrantDisabled(CadreError):  # noqa: N818
-    """A desktop grant on a controller that is not a desktop's."""
+    """A grant that this controller does not take: a desktop's in a cluster, a cluster's on a desktop."""
 
     status = 403
     title = "Grant disabled"
@@ -59,8 +59,8 @@ class GrantDisabled(CadreError):  # noqa: N818
     def __init__(self) -> None:
         super().__init__(
             "GrantDisabled",
-            "desktop grants are not enabled on this controller",
-            "sign in through the identity provider, or start the controller with CADRE_DESKTOP=1 on a laptop",
+            "this grant is not enabled on this controller",
+            "on a laptop start it with CADRE_DESKTOP=1; in a cluster sign in with cadre login",
         )
 
 

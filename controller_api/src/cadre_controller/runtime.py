@@ -13,6 +13,7 @@ from typing import TypeVar
 import aiohttp
 
 from cadre_controller.auth.grants import DesktopGrants
+from cadre_controller.auth.kubernetes_login import KubernetesLogin
 from cadre_controller.auth.tokens import Tokens
 from cadre_controller.clock import SystemClock
 from cadre_controller.gateways.model.credentials import Credentials
@@ -43,6 +44,7 @@ class Runtime:
     services: Services
     tokens: Tokens
     grants: DesktopGrants
+    kubernetes_login: KubernetesLogin
     models: ModelGateway
     forwarder: Forwarder
     health: ProviderHealth
@@ -98,6 +100,7 @@ def _compose(
         services=services,
         tokens=Tokens(services.keystore.jwt_key(), clock, SortableIds()),
         grants=DesktopGrants(settings.desktop, settings.desktop_token_file, settings.bootstrap_dir),
+        kubernetes_login=KubernetesLogin(settings.login_key_file, None, clock),
         models=ModelGateway(services, scan, settings.local_hosts.includes),
         forwarder=Forwarder(http, credentials, health, ledger, clock, tracing, times),
         health=health,

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import override
 
+from cadre_core.users import Issuers, parse_issuers
+
 _NAMES = {
     "database_url": "CADRE_DATABASE_URL",
     "public_listen": "CADRE_PUBLIC_LISTEN",
@@ -19,6 +21,8 @@ _NAMES = {
     "log_level": "CADRE_LOG_LEVEL",
     "lease_ttl": "CADRE_LEASE_TTL",
     "local_hosts": "CADRE_LOCAL_HOSTS",
+    "login_key_file": "CADRE_LOGIN_KEY_FILE",
+    "issuer_prefixes": "CADRE_ISSUER_PREFIXES",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 
@@ -98,6 +102,9 @@ class Settings(BaseModel):
     log_level: str = "INFO"
     lease_ttl: float = Field(default=15, gt=0.1, le=600)
     local_hosts: LocalHosts = LocalHosts()
+    login_key_file: Path | None = None
+    """Key that the operator signs login codes with; None = no sign-in by way of a cluster."""
+    issuer_prefixes: Issuers = ()
     otlp_endpoint: str = ""
 
     @field_validator("public_listen", "guard_listen", mode="before")
@@ -109,6 +116,11 @@ class Settings(BaseModel):
     @classmethod
     def _hosts(cls, value: object) -> object:
         return LocalHosts.parse(value) if isinstance(value, str) else value
+
+    @field_validator("issuer_prefixes", mode="before")
+    @classmethod
+    def _issuers(cls, value: object) -> object:
+        return parse_issuers(value) if isinstance(value, str) else value
 
     @field_validator("log_level")
     @classmethod

@@ -12,8 +12,12 @@ class TokenGrant(Message):
     """A proof of who is asking."""
 
     grant: str
-    """`desktop`."""
-    secret: str = Field(max_length=4096)
+    """`desktop` (`secret`, `person`) or `kubernetes` (`code` or `token`)."""
+    secret: str = Field(default="", max_length=4096)
+    code: str = Field(default="", max_length=1024)
+    """What the operator's admission answered to a dry run of signing in."""
+    token: str = Field(default="", max_length=8192)
+    """A bearer token of the cluster."""
     person: str = ""
     """Key or name of a person of the chart; empty = the tenant's administrator."""
     tenant: str = ""
