@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cadre_api.protocol.guard import Completion, Lease
+from cadre_api.protocol.guard import Completion, GuardStatus, Lease
 from cadre_api.protocol.tasks import TaskCreate, TaskState
 from cadre_controller.errors import Conflict, Denied, IdempotencyKeyReused, InvalidInput, LeaseLost, NotFound
 from cadre_controller.ports import Actor, AgentIdentity
@@ -279,3 +279,45 @@ def test_backoff_doubles_within_bounds() -> None:
     assert pauses == sorted(pauses)
     assert pauses[-1] <= 120
     assert pause_before("LeaseExpired", 5, 0.5) == timedelta(0)
+
+
+async def test_replicas_work_side_by_side_and_each_takes_over_only_its_own(
+    services: Services, clerk: Actor
+) -> None:
+    first, second = (
+        AgentIdentity(TENANT, "orbit/finance-1", f"uid-{n}", f"agent-finance-1-{n}") for n in (0, 1)
+    )
+    for identity in (first, second):
+        await services.leases.take_over(identity)
+    views = [
+        (await services.tasks.create(clerk, TaskCreate(prompt="Go.", agent="finance-1"))).view
+        for _ in range(2)
+    ]
+    held = await asyncio.gather(services.leases.claim(first, 1, 5), services.leases.claim(second, 1, 5))
+    leases = [answer.leases[0] for answer in held]
+    assert {lease.task_id for lease in leases} == {view.id for view in views}
+
+    newer = AgentIdentity(TENANT, first.agent, "uid-0b", first.replica)
+    assert await services.leases.take_over(newer) == 1
+
+    with pytest.raises(LeaseLost):
+        await services.leases.heartbeat(first, leases[0].task_id, leases[0].fence)
+    await services.leases.heartbeat(second, leases[1].task_id, leases[1].fence)
+    with pytest.raises(LeaseLost):
+        await services.leases.complete(
+            newer, leases[1].task_id, Completion(fence=leases[1].fence, result="not mine")
+        )
+    assert (await claim_one(services, newer)).task_id == leases[0].task_id
+
+
+async def test_an_agent_is_as_live_as_the_best_of_its_replicas(services: Services) -> None:
+    for ordinal, state in enumerate(("Failed", "Idle", "Busy")):
+        identity = AgentIdentity(TENANT, "orbit/finance-1", f"uid-{ordinal}", f"agent-finance-1-{ordinal}")
+        await services.leases.take_over(identity)
+        status = GuardStatus(instance=identity.instance, state=state, bundle_generation=1)
+        await services.bundles.status(identity, status)
+
+    row = next(row for row in await services.directory.agents(TENANT) if row.key == "orbit/finance-1")
+
+    assert row.live is not None
+    assert (row.live.state, row.live.instance) == ("Idle", "uid-1")

@@ -61,6 +61,8 @@ class AgentIdentity:
     agent: str
     """Agent key `namespace/name`."""
     instance: str
+    replica: str = ""
+    """Name of its pod; empty where an agent has one guard, on a desktop."""
 
     @property
     def actor(self) -> Actor:

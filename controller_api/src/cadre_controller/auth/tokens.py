@@ -40,7 +40,12 @@ class Tokens:
 
     def for_guard(self, identity: AgentIdentity) -> IssuedToken:
         """A token for the guard port, bound to agent and instance, 30 minutes."""
-        claims = {"sub": identity.agent, "tenant": identity.tenant, "instance": identity.instance}
+        claims = {
+            "sub": identity.agent,
+            "tenant": identity.tenant,
+            "instance": identity.instance,
+            "replica": identity.replica,
+        }
         return self._issue(claims, GUARD_AUDIENCE, GUARD_LIFETIME)
 
     def for_person(self, identity: PersonIdentity) -> IssuedToken:
@@ -51,7 +56,9 @@ class Tokens:
     def guard(self, token: str) -> AgentIdentity:
         """The guard behind a token; raises Unauthorized."""
         claims = self._verified(token, GUARD_AUDIENCE)
-        identity = AgentIdentity(claims["tenant"], claims["sub"], claims.get("instance", ""))
+        identity = AgentIdentity(
+            claims["tenant"], claims["sub"], claims.get("instance", ""), claims.get("replica", "")
+        )
         if not (identity.agent and identity.instance):
             raise Unauthorized("InvalidToken", "the token names no agent instance")
         return identity

@@ -41,7 +41,8 @@ class BundleService:
     async def ack(self, identity: AgentIdentity, ack: BundleAck) -> None:
         """The guard applied a bundle, or says why not; refusals are audited."""
         tenant, kernel = identity.tenant, self._kernel
-        row = (tenant, identity.agent, ack.generation, ack.digest, "" if ack.applied else ack.reason)
+        key = (tenant, identity.agent, identity.replica)
+        row = (*key, ack.generation, ack.digest, "" if ack.applied else ack.reason)
         statements = (Statement("agent_acked", row, expect_row=False),) if ack.applied else ()
         facts = Facts({"generation": ack.generation, "digest": ack.digest, "reason": ack.reason})
         result = "ok" if ack.applied else "refused"
@@ -51,8 +52,9 @@ class BundleService:
     async def status(self, identity: AgentIdentity, status: GuardStatus) -> None:
         """What the guard says about its host and agent."""
         row = (
-            identity.tenant, identity.agent, identity.instance, status.state, status.agent_version,
-            dump(status.boundary), status.bundle_generation, status.reason, self._kernel.clock.now(),
+            identity.tenant, identity.agent, identity.instance, identity.replica, status.state,
+            status.agent_version, dump(status.boundary), status.bundle_generation, status.reason,
+            self._kernel.clock.now(),
         )  # fmt: skip
         keys = frozenset({f"agent:{identity.agent}"})
         work = Work(

@@ -37,8 +37,8 @@ class LeaseService:
         self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def take_over(self, identity: AgentIdentity) -> int:
-        """Register an instance of the agent; leases of other instances die and their tasks queue again at
-        once.
+        """Register an instance of a replica; leases of the replica's earlier instances die and their tasks
+        queue again at once. Other replicas keep theirs.
 
         Raises Conflict(InstanceRetired) for an instance that was itself taken over. Returns how many tasks
         queue again.
@@ -51,7 +51,8 @@ class LeaseService:
             raise Conflict(
                 "InstanceRetired", "a newer instance of this agent runs", "start as a new instance"
             )
-        rows = await self._kernel.db.fetch(tenant, "tasks_of_instances", tenant, agent, instance)
+        key = (tenant, agent, instance, identity.replica)
+        rows = await self._kernel.db.fetch(tenant, "tasks_of_instances", *key)
         for task in rows:
             await self._endings.take_back(task, "TakenOver")
         return len(rows)
@@ -134,14 +135,15 @@ class LeaseService:
         return len(overdue) + len(lapsed)
 
     async def _register(self, identity: AgentIdentity) -> None:
-        tenant, agent, instance = identity.tenant, identity.agent, identity.instance
+        tenant, agent = identity.tenant, identity.agent
+        key = (tenant, agent, identity.instance, identity.replica)
         now = self._kernel.clock.now()
         statements = (
-            Statement("instance_retire", (tenant, agent, instance), expect_row=False),
-            Statement("instance_put", (tenant, agent, instance, now), expect_row=False),
-            Statement("agent_live_put", (tenant, agent, instance, "Starting", "", "{}", 0, "", now)),
+            Statement("instance_retire", key, expect_row=False),
+            Statement("instance_put", (*key, now), expect_row=False),
+            Statement("agent_live_put", (*key, "Starting", "", "{}", 0, "", now)),
         )
-        facts = Facts({"instance": instance})
+        facts = Facts({"instance": identity.instance, "replica": identity.replica})
         entry = self._kernel.audit(identity.actor, "agent.instance", f"agent:{agent}", facts=facts)
         keys = frozenset({f"agent:{agent}"})
         await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))

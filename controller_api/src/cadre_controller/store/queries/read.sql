@@ -17,8 +17,12 @@ SELECT agent, generation, digest FROM agent_bundles WHERE tenant = $1;
 SELECT active FROM instances WHERE tenant = $1 AND agent = $2 AND instance = $3;
 
 -- name: agents_live
-SELECT l.agent, l.instance, l.state, l.agent_version, l.boundary, l.bundle_generation, l.reason, l.seen_at
-FROM agents_live l WHERE l.tenant = $1;
+-- One row per agent: of its replicas heard lately, the one that can take work soonest.
+SELECT DISTINCT ON (l.agent)
+       l.agent, l.instance, l.state, l.agent_version, l.boundary, l.bundle_generation, l.reason, l.seen_at
+FROM (SELECT a.*, a.seen_at < max(a.seen_at) OVER (PARTITION BY a.agent) - interval '60 seconds' AS late
+      FROM agents_live a WHERE a.tenant = $1) l
+ORDER BY l.agent, l.late, array_position(ARRAY['Idle', 'Busy', 'Starting'], l.state) NULLS LAST, l.seen_at DESC;
 
 -- name: agent_load
 SELECT agent, count(*) FILTER (WHERE state = 'Queued') AS queued, count(*) FILTER (WHERE state <> 'Queued') AS running,
@@ -68,7 +72,9 @@ WHERE tenant = $1 AND id = $2 AND agent = $3 AND fence = $4 AND lease_instance =
 
 -- name: tasks_of_instances
 SELECT * FROM tasks
-WHERE tenant = $1 AND agent = $2 AND lease_instance <> $3 AND state IN ('Running', 'Waiting');
+WHERE tenant = $1 AND agent = $2 AND state IN ('Running', 'Waiting') AND lease_instance IN (
+    SELECT i.instance FROM instances i
+    WHERE i.tenant = $1 AND i.agent = $2 AND i.replica = $4 AND i.instance <> $3);
 
 -- name: task_cancelled
 SELECT id FROM tasks WHERE tenant = $1 AND agent = $2 AND lease_instance = $3 AND cancel_pending ORDER BY id;

@@ -50,17 +50,17 @@ SELECT r.ord FROM r JOIN ins USING (tenant, agent);
 
 -- name: instance_retire
 UPDATE instances i SET active = false
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[]) AS r(ord, tenant, agent, instance)
-WHERE i.tenant = r.tenant AND i.agent = r.agent AND i.instance <> r.instance AND i.active
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[]) AS r(ord, tenant, agent, instance, replica)
+WHERE i.tenant = r.tenant AND i.agent = r.agent AND i.replica = r.replica AND i.instance <> r.instance AND i.active
 RETURNING r.ord;
 
 -- name: instance_put
 WITH r AS (
-    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-        AS r(ord, tenant, agent, instance, at)
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        AS r(ord, tenant, agent, instance, replica, at)
 ), ins AS (
-    INSERT INTO instances (tenant, agent, instance, active, registered_at)
-    SELECT tenant, agent, instance, true, at FROM r
+    INSERT INTO instances (tenant, agent, instance, replica, active, registered_at)
+    SELECT tenant, agent, instance, replica, true, at FROM r
     ON CONFLICT DO NOTHING
     RETURNING tenant, agent, instance
 )
@@ -69,22 +69,23 @@ SELECT r.ord FROM r JOIN ins USING (tenant, agent, instance);
 -- name: agent_live_put
 WITH r AS (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::bigint[], $9::text[], $10::timestamptz[])
-        AS r(ord, tenant, agent, instance, state, agent_version, boundary, generation, reason, at)
+                         $8::text[], $9::bigint[], $10::text[], $11::timestamptz[])
+        AS r(ord, tenant, agent, instance, replica, state, agent_version, boundary, generation, reason, at)
 ), ins AS (
-    INSERT INTO agents_live (tenant, agent, instance, state, agent_version, boundary, bundle_generation, reason, seen_at)
-    SELECT tenant, agent, instance, state, agent_version, boundary::jsonb, generation, reason, at FROM r
-    ON CONFLICT (tenant, agent) DO UPDATE SET
+    INSERT INTO agents_live
+        (tenant, agent, instance, replica, state, agent_version, boundary, bundle_generation, reason, seen_at)
+    SELECT tenant, agent, instance, replica, state, agent_version, boundary::jsonb, generation, reason, at FROM r
+    ON CONFLICT (tenant, agent, replica) DO UPDATE SET
         instance = excluded.instance, state = excluded.state, agent_version = excluded.agent_version,
         boundary = excluded.boundary, bundle_generation = excluded.bundle_generation, reason = excluded.reason,
         seen_at = excluded.seen_at
-    RETURNING tenant, agent
+    RETURNING tenant, agent, replica
 )
-SELECT r.ord FROM r JOIN ins USING (tenant, agent);
+SELECT r.ord FROM r JOIN ins USING (tenant, agent, replica);
 
 -- name: agent_acked
 UPDATE agents_live a SET bundle_generation = r.generation, bundle_digest = r.digest, reason = r.reason
-FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
-    AS r(ord, tenant, agent, generation, digest, reason)
-WHERE a.tenant = r.tenant AND a.agent = r.agent
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+    AS r(ord, tenant, agent, replica, generation, digest, reason)
+WHERE a.tenant = r.tenant AND a.agent = r.agent AND a.replica = r.replica
 RETURNING r.ord;
