@@ -88,7 +88,7 @@ LARGEST = (
          "dependsOn": [f"{_LONG}{m:03}" for m in range(max(0, n - 32), n)]}
         for n in range(64)]),
     _case("Policy", "most-recognizers", spec__guard__recognizers=[
-        {"name": f"r{n}", "pattern": "(a{1,9}|b)?" * 46, "entity": "PROJECT"} for n in range(64)]),
+        {"name": f"r{n}", "pattern": "(a{1,9}|bc)" * 46, "entity": "PROJECT"} for n in range(64)]),
     _case("Policy", "most-rules", spec__rules=[
         {"name": f"r{n}", "effect": "Deny", "actions": ["CallTool"], "subjects": [{"nodeRef": _REF}] * 32,
          "resources": [{"toolServerRef": _REF, "tools": ["a"]}] * 32} for n in range(64)]),
@@ -131,6 +131,9 @@ BROKEN_RULES = (
           spec__rules__1__resources=[{"locality": "Cloud", "models": ["a"]}]),
     _case("Policy", "resource-scope", "scope needs nodeRef",
           spec__rules__1__resources=[{"locality": "Cloud", "scope": "Node"}]),
+    _case("Policy", "empty-match", "valid RE2", spec__guard__recognizers__0__pattern="a*"),
+    _case("Policy", "finds-nothing", "at least one of",
+          spec__guard__recognizers=[{"name": "r", "entity": "PROJECT"}]),
     _case("Policy", "look-ahead", "valid RE2", spec__guard__recognizers__0__pattern="a(?=b)"),
     _case("Policy", "back-reference", "valid RE2", spec__guard__recognizers__0__pattern=r"(a)\1"),
     _case("Policy", "open-bracket", "valid RE2", spec__guard__recognizers__0__pattern="[a"),

@@ -75,7 +75,14 @@ def is_iban(compact: str) -> bool:
     """Right length for its country and remainder 1 modulo 97 (ISO 7064)."""
     if len(compact) != iban_length(compact[:2]) or not compact.isascii() or not compact.isalnum():
         return False
-    return int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+    return passes_mod97(compact[4:] + compact[:4])
+
+
+def passes_mod97(compact: str) -> bool:
+    """Letters and digits, letters counted from 10, with remainder 1 modulo 97 (ISO 7064)."""
+    if len(compact) < 3 or not compact.isascii():
+        return False
+    return int("".join(str(int(c, 36)) for c in compact)) % 97 == 1
 
 
 def is_ssn(value: str) -> bool:
@@ -124,5 +131,6 @@ BY_NAME: Mapping[str, Check] = {
     "luhn": passes_luhn,
     "iban": lambda value: is_iban("".join(value.split()).upper()),
     "card": is_card,
+    "mod97": lambda value: passes_mod97("".join(c for c in value if c.isalnum())),
 }
 """Checks a policy's recogniser can name."""

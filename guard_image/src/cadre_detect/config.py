@@ -28,7 +28,7 @@ class Recognizer:
     entity: str
     data_class: str = "PII"
     checksum: str = ""
-    """A check the match must pass: `luhn`, `iban` or `card`."""
+    """A check the match must pass: `luhn`, `card`, `iban` or `mod97`."""
     context: tuple[str, ...] = ()
     """Words of which one must stand within 80 characters."""
     words: tuple[str, ...] = ()
@@ -44,9 +44,13 @@ class DetectConfig:
     terms: tuple[Term, ...] = ()
     allow_list: tuple[str, ...] = ()
     deny_list: tuple[Term, ...] = ()
+    released: tuple[Term, ...] = ()
+    """Values that are no finding of the type (empty: of any type), unless they are denied."""
     recognizers: tuple[Recognizer, ...] = ()
     entities: frozenset[str] = DEFAULT_ENTITIES
     """Built-in types to look for; ORGANIZATION and the PHI types must be named to be active."""
+    thresholds: tuple[tuple[str, float], ...] = ()
+    """Lowest score that counts, by entity type, where it is not `threshold`."""
     threshold: float = 0.35
     """Lowest score that counts. presidio gives a phone number 0.4 without context: above that they vanish."""
     ner: bool = True
@@ -57,5 +61,5 @@ class DetectConfig:
 
     def revision(self) -> bytes:
         """A digest that changes whenever findings could (cache key)."""
-        fields = asdict(self) | {"entities": sorted(self.entities), "format": 2}
+        fields = asdict(self) | {"entities": sorted(self.entities), "format": 3}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()

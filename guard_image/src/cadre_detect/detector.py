@@ -30,6 +30,8 @@ class Detector:
         self._parts = TermScanner(part_needles(config.terms))
         self._denied = TermScanner(Needle(term.text, term.entity_type) for term in config.deny_list)
         self._allowed = TermScanner(Needle(text, "ALLOWED") for text in config.allow_list)
+        self._released = TermScanner(Needle(term.text, term.entity_type) for term in config.released)
+        self._thresholds = dict(config.thresholds)
         self._custom = [custom.prepare(item) for item in config.recognizers]
 
     def scan(self, text: str, *, prose: bool = True) -> list[Finding]:
@@ -96,12 +98,24 @@ class Detector:
 
     def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
         """What reaches the threshold and lies in no allowed term; what is denied stays."""
-        kept = [f for f in findings if f.score >= self.config.threshold and f.start < f.end]
+        kept = [f for f in findings if self._counts(f)]
         allowed = self._allowed.scan(text)
-        if not allowed:
+        released = {(f.start, f.end, f.entity_type) for f in self._released.scan(text)}
+        if not allowed and not released:
             return kept
         denied = {(f.start, f.end) for f in self._denied.scan(text)}
-        return [f for f in kept if (f.start, f.end) in denied or not _inside(f, allowed)]
+        return [
+            f
+            for f in kept
+            if (f.start, f.end) in denied
+            or not (
+                _inside(f, allowed) or {(f.start, f.end, kind) for kind in (f.entity_type, "")} & released
+            )
+        ]
+
+    def _counts(self, finding: Finding) -> bool:
+        least = self._thresholds.get(finding.entity_type, self.config.threshold)
+        return finding.score >= least and finding.start < finding.end
 
 
 def _inside(finding: Finding, spans: Iterable[Finding]) -> bool:

@@ -5,57 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-PII, FINANCIAL, PHI, CREDENTIALS = "PII", "FINANCIAL", "PHI", "CREDENTIALS"
+from cadre_api.data_classes import DataClass, class_of
+
+PII = DataClass.PII.value
+FINANCIAL = DataClass.FINANCIAL.value
+PHI = DataClass.PHI.value
+CREDENTIALS = DataClass.CREDENTIALS.value
 
 TOKEN_LIKE = "TOKEN_LIKE"  # noqa: S105 - an entity type
 """Text that has the form of a token without being one we issued; re-keyed so that it restores to itself."""
 
-DATA_CLASSES: Mapping[str, str] = {
-    "PERSON": PII,
-    "EMAIL_ADDRESS": PII,
-    "PHONE_NUMBER": PII,
-    "LOCATION": PII,
-    "ORGANIZATION": PII,
-    "IP_ADDRESS": PII,
-    "DATE_OF_BIRTH": PII,
-    "US_SSN": PII,
-    "US_ITIN": PII,
-    "US_PASSPORT": PII,
-    "US_DRIVER_LICENSE": PII,
-    "UK_NHS": PHI,
-    "UK_NINO": PII,
-    "ES_NIF": PII,
-    "ES_NIE": PII,
-    "IT_FISCAL_CODE": PII,
-    "PL_PESEL": PII,
-    "SG_NRIC_FIN": PII,
-    "AU_TFN": PII,
-    "AU_MEDICARE": PHI,
-    "IN_AADHAAR": PII,
-    "IN_PAN": PII,
-    "FI_PERSONAL_IDENTITY_CODE": PII,
-    "SE_PERSONNUMMER": PII,
-    "CA_SIN": PII,
-    "DE_TAX_ID": PII,
-    "DE_SOCIAL_SECURITY": PII,
-    "DE_ID_CARD": PII,
-    "ZA_ID_NUMBER": PII,
-    "TR_NATIONAL_ID": PII,
-    "KR_RRN": PII,
-    "TH_TNIN": PII,
-    TOKEN_LIKE: PII,
-    "CREDIT_CARD": FINANCIAL,
-    "IBAN_CODE": FINANCIAL,
-    "US_BANK_NUMBER": FINANCIAL,
-    "CRYPTO": FINANCIAL,
-    "MEDICAL_LICENSE": PHI,
-    "MEDICAL_RECORD": PHI,
-    "API_KEY": CREDENTIALS,
-    "ACCESS_TOKEN": CREDENTIALS,
-    "PRIVATE_KEY": CREDENTIALS,
-    "PASSWORD": CREDENTIALS,
-    "CONNECTION_STRING": CREDENTIALS,
-}
+_KINDS = """
+    PERSON EMAIL_ADDRESS PHONE_NUMBER LOCATION ORGANIZATION IP_ADDRESS DATE_OF_BIRTH US_SSN US_ITIN
+    US_PASSPORT US_DRIVER_LICENSE UK_NHS UK_NINO ES_NIF ES_NIE IT_FISCAL_CODE PL_PESEL SG_NRIC_FIN
+    AU_TFN AU_MEDICARE IN_AADHAAR IN_PAN FI_PERSONAL_IDENTITY_CODE SE_PERSONNUMMER CA_SIN DE_TAX_ID
+    DE_SOCIAL_SECURITY DE_ID_CARD ZA_ID_NUMBER TR_NATIONAL_ID KR_RRN TH_TNIN CREDIT_CARD IBAN_CODE
+    US_BANK_NUMBER CRYPTO MEDICAL_LICENSE MEDICAL_RECORD API_KEY ACCESS_TOKEN PRIVATE_KEY PASSWORD
+    CONNECTION_STRING TOKEN_LIKE
+"""
+DATA_CLASSES: Mapping[str, str] = {kind: class_of(kind).value for kind in _KINDS.split()}
+"""Every built-in type and its class."""
 
 TAGS: Mapping[str, str] = {
     "EMAIL_ADDRESS": "EMAIL",
@@ -85,4 +54,4 @@ def tag_for(entity_type: str) -> str:
 
 def data_class_for(entity_type: str) -> str:
     """The data class of a type; a type nobody classified counts as PII."""
-    return DATA_CLASSES.get(entity_type, PII)
+    return class_of(entity_type).value

@@ -1,9 +1,12 @@
 """What a guard is told of its agent: everything effective, and nothing about anybody else's rights."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from cadre_api.protocol.guard import BundleTool, GuardRecognizer, GuardRules, GuardTerm
-from cadre_core.model import EffectiveAgent, EffectiveTool, Provider, Snapshot
+from cadre_api.v1alpha1 import PolicyGuard
+from cadre_core.compile.guard import lone_guard
+from cadre_core.model import EffectiveAgent, EffectiveTool, GuardSpec, Provider, Snapshot
 
 MODEL_ALIAS = "cadre-work"
 TURN_TIMEOUT_SECONDS = 1800
@@ -41,17 +44,30 @@ def bundle_payload(snapshot: Snapshot, agent_key: str) -> dict[str, object]:
 def guard_rules(snapshot: Snapshot, agent: EffectiveAgent) -> GuardRules:
     """Return the guard's rules; people of the chart are terms, titles of nodes are not."""
     languages = agent.locale.get("languages", ("en",))
+    spoken = tuple(languages) if isinstance(languages, tuple | list) else ("en",)
+    return rules_of(agent.guard, languages=spoken, terms=_terms(snapshot))
+
+
+def rules_of_policy(
+    guard: PolicyGuard, *, languages: tuple[str, ...] = ("en",), terms: tuple[GuardTerm, ...] = ()
+) -> GuardRules:
+    """Return the rules of one policy that stands alone, without a chart around it."""
+    return rules_of(lone_guard(guard), languages=languages, terms=terms)
+
+
+def rules_of(spec: GuardSpec, *, languages: tuple[str, ...], terms: tuple[GuardTerm, ...]) -> GuardRules:
+    """Return compiled guard rules in the words of the protocol."""
     return GuardRules(
-        mode=agent.guard.mode,
-        entity_actions=dict(agent.guard.entity_actions),
-        recognizers=tuple(
-            GuardRecognizer(name=name, pattern=pattern, entity=entity)
-            for name, pattern, entity in agent.guard.recognizers
-        ),
-        allow_list=agent.guard.allow_list,
-        deny_list=agent.guard.deny_list,
-        terms=_terms(snapshot),
-        languages=tuple(languages) if isinstance(languages, tuple | list) else ("en",),
+        mode=spec.mode,
+        entity_actions=dict(spec.entity_actions),
+        entity_classes=dict(spec.entity_classes),
+        thresholds=dict(spec.thresholds),
+        recognizers=tuple(GuardRecognizer.model_validate(asdict(r)) for r in spec.recognizers),
+        allow_list=spec.allow_list,
+        deny_list=spec.deny_list,
+        terms=terms,
+        languages=languages,
+        language_model=spec.language_model,
     )
 
 

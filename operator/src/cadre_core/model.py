@@ -102,19 +102,39 @@ class EffectiveTool:
     """Data classes its server may receive restored."""
 
 
+DEFAULT_THRESHOLD = 0.35
+"""Lowest score of a finding that counts where nobody says otherwise; a higher one finds less."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecognizerSpec:
+    """A recognizer of the tenant's own."""
+
+    name: str
+    entity: str
+    data_class: str
+    pattern: str = ""
+    terms: tuple[str, ...] = ()
+    checksum: str = ""
+    context: tuple[str, ...] = ()
+    score: float = 0.95
+
+
 @dataclass(frozen=True, slots=True)
 class GuardSpec:
     """The strictest guard rules on the path."""
 
     mode: str
     entity_actions: Mapping[str, str]
-    recognizers: tuple[tuple[str, str, str], ...]
-    """(name, pattern, entity)."""
+    recognizers: tuple[RecognizerSpec, ...]
     allow_list: tuple[str, ...]
     deny_list: tuple[str, ...]
     clearance: frozenset[str]
     entity_classes: Mapping[str, str] = field(default_factory=dict)
     """Data class of the entities that only the tenant's own recognizers find."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Lowest score that counts, by entity type, where it is not the default."""
+    language_model: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The guard's rules of an agent: the strictest on the path wins, and only the top can allow a term."""
 
 import pytest
+from pydantic import ValidationError
 
+from cadre_api.v1alpha1 import PolicyGuard
+from cadre_core.bundle import guard_rules, rules_of_policy
 from cadre_core.model import GuardSpec
 from tests.unit.core.build import Docs, company, resource, set_field, snapshot
 
@@ -73,7 +76,7 @@ def test_recognizers_and_deny_lists_add_up() -> None:
     docs = guarded(company(), "co", {"recognizers": [one], "denyList": ["Orion"]})
     guarded(docs, "finance", {"recognizers": [two], "denyList": ["Lyra"]})
     guard = of(docs)
-    assert [name for name, *_ in guard.recognizers] == ["case", "project"]
+    assert [each.name for each in guard.recognizers] == ["case", "project"]
     assert guard.deny_list == ("Lyra", "Orion")
     assert guard.entity_classes == {"CASE_FILE": "PHI"}
 
@@ -110,3 +113,79 @@ def test_naming_a_class_switches_its_opt_in_recognisers_on() -> None:
     guarded(docs, "finance", {"mode": "Mask", "classes": [{"name": "PHI", "action": "Mask"}]})
     assert of(docs).entity_actions["MEDICAL_CONDITION"] == "Mask"
     assert "MEDICAL_CONDITION" not in of(company()).entity_actions
+
+
+RECOGNIZER = {
+    "name": "project",
+    "entity": "PROJECT_CODE",
+    "dataClass": "PHI",
+    "pattern": r"PRJ-\d{5}",
+    "terms": ["Nightfall"],
+    "checksum": "Luhn",
+    "context": ["project"],
+    "scorePercent": 50,
+}
+
+
+def test_a_recognizer_reaches_the_bundle_whole() -> None:
+    docs = guarded(company(), "co", {"recognizers": [RECOGNIZER], "languageModel": False})
+    compiled = snapshot(docs)
+    rules = guard_rules(compiled, compiled.agents["co/fin-1"])
+    (found,) = rules.recognizers
+    assert (found.pattern, found.terms, found.checksum, found.context, found.score, found.data_class) == (
+        r"PRJ-\d{5}", ("Nightfall",), "Luhn", ("project",), 0.5, "PHI",
+    )  # fmt: skip
+    assert rules.entity_classes == {"PROJECT_CODE": "PHI"}
+    assert not rules.language_model
+    alone = rules_of_policy(PolicyGuard.model_validate({"recognizers": [RECOGNIZER]}))
+    assert alone.recognizers == rules.recognizers
+
+
+@pytest.mark.parametrize(
+    ("root", "node", "expected"),
+    [
+        (None, 20, {"PERSON": 0.2}),
+        (None, 80, {}),
+        (80, None, {"PERSON": 0.8}),
+        (80, 60, {"PERSON": 0.6}),
+        (20, 80, {"PERSON": 0.2}),
+    ],
+)
+def test_only_the_top_can_raise_a_threshold(
+    root: int | None, node: int | None, expected: dict[str, float]
+) -> None:
+    docs = guarded(company(), "co", {"mode": "Mask"})
+    for place, percent in (("co", root), ("finance", node)):
+        if percent is not None:
+            entry = {"type": "PERSON", "action": "Mask", "thresholdPercent": percent}
+            guarded(docs, place, {"entities": [entry]}, name=f"t-{place}")
+    assert of(docs).thresholds == expected
+
+
+@pytest.mark.parametrize(
+    ("root", "node", "expected"), [(False, None, False), (None, False, True), (False, True, True)]
+)
+def test_only_the_top_can_switch_the_language_model_off(
+    root: bool | None, node: bool | None, expected: bool
+) -> None:
+    docs = guarded(company(), "co", {"mode": "Mask"})
+    for place, value in (("co", root), ("finance", node)):
+        if value is not None:
+            guarded(docs, place, {"languageModel": value}, name=f"m-{place}")
+    assert of(docs).language_model is expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pattern": "x*"}, "does not match the empty text"),
+        ({"pattern": "(?=x)y"}, "valid RE2"),
+        ({"pattern": None, "terms": None}, "pattern, terms"),
+        ({"checksum": "Crc"}, "Luhn"),
+        ({"scorePercent": 0}, "greater"),
+    ],
+)
+def test_a_recognizer_that_cannot_work_is_refused(change: dict[str, object], message: str) -> None:
+    stated = {name: value for name, value in {**RECOGNIZER, **change}.items() if value is not None}
+    with pytest.raises(ValidationError, match=message):
+        PolicyGuard.model_validate({"recognizers": [stated]})

@@ -78,6 +78,17 @@ def test_recognizers() -> None:
     guard = {"recognizers": [{"name": "p", "pattern": "PRJ", "entity": "PROJECT"}]}
     docs = set_field(company(), "Policy/controls", "guard", guard)
     assert change(docs) == (Change.NARROWED, ["+ recognizer p PRJ as PROJECT"])
+    guard = {
+        "entities": [{"type": "PERSON", "action": "Mask", "thresholdPercent": 60}],
+        "languageModel": False,
+    }
+    lax = set_field(company(), "Policy/controls", "guard", guard)
+    assert change(lax) == (
+        Change.WIDENED,
+        ["+ guard's language model", "+ guard threshold for PERSON 35% -> 60%"],
+    )
+    back = set_field(company(), "Policy/controls", "guard", {"mode": "Mask"})
+    assert change(back, lax)[0] is Change.NARROWED
 
 
 def test_only_agents_that_are_concerned_change() -> None:

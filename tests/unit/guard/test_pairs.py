@@ -1,15 +1,14 @@
 """What a session knows of its tokens, and what of it may be restored for the agent."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from cadre_api.protocol.guard import AgentBundle, GuardRules, GuardTerm
+from cadre_api.protocol.guard import GuardRules, GuardTerm
+from cadre_detect import DetectionError
 from cadre_detect.masking import Mode
+from cadre_detect.rules import detect_config, mask_policy
 from cadre_detect.tokens import make_token
-from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
-from cadre_guard.masking.rules import detect_config, entity_of_token, mask_policy
+from cadre_guard.masking.rules import entity_of_token
 
 
 def _token(kind: str, value: str) -> str:
@@ -20,8 +19,8 @@ def test_only_values_within_clearance_can_be_restored() -> None:
     pairs = SessionPairs("s", frozenset({"PII"}))
     mail, iban = _token("EMAIL_ADDRESS", "a@b.c"), _token("IBAN_CODE", "DE1")
 
-    pairs.learn(("EMAIL_ADDRESS", "a@b.c"), mail)
-    pairs.learn(("IBAN_CODE", "DE1"), iban)
+    pairs.learn(("EMAIL_ADDRESS", "a@b.c"), mail, "PII")
+    pairs.learn(("IBAN_CODE", "DE1"), iban, "FINANCIAL")
 
     assert pairs.values == {mail: "a@b.c"}
     assert pairs.known == {mail, iban}
@@ -55,7 +54,7 @@ def test_a_bundle_s_rules_become_the_detectors() -> None:
         deny_list=("Falcon",),
     )
 
-    config, policy = detect_config(_bundle(rules)), mask_policy(_bundle(rules))
+    config, policy = detect_config(rules), mask_policy(rules)
 
     assert "ORGANIZATION" in config.entities and "MEDICAL_RECORD" not in config.entities
     assert [term.text for term in (*config.terms, *config.deny_list)] == ["Ada", "Falcon"]
@@ -63,15 +62,7 @@ def test_a_bundle_s_rules_become_the_detectors() -> None:
 
 
 def test_a_mode_nobody_knows_is_refused() -> None:
-    with pytest.raises(GuardError) as caught:
-        mask_policy(_bundle(GuardRules(mode="Whatever")))
+    with pytest.raises(DetectionError) as caught:
+        mask_policy(GuardRules(mode="Whatever"))
 
     assert caught.value.reason == "GuardRulesUnknown"
-
-
-def _bundle(rules: GuardRules) -> AgentBundle:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    return AgentBundle(
-        agent="a/b", tenant="a", generation=1, digest="d", issued_at=now, expires_at=now, node_path=(),
-        guard=rules,
-    )  # fmt: skip

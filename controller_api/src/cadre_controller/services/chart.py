@@ -21,6 +21,7 @@ from cadre_controller.services.chart_rows import (
 )
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.models import ApplyResult, LiveChart, PlanResult
+from cadre_controller.services.recognizers import recognizer_problems
 from cadre_controller.store.work import RowMissing, Statement, Work
 from cadre_core.bundle import guard_rules
 from cadre_core.compile import compile_chart
@@ -28,6 +29,7 @@ from cadre_core.load import Resources, parse_documents
 from cadre_core.model import EffectiveAgent, Problem, Snapshot
 from cadre_core.plan import AgentChange, plan
 from cadre_core.policy.decide import compile_policies
+from cadre_core.route_index import route_index
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +222,7 @@ class ChartService:
     def _live(self, snapshot: Snapshot) -> LiveChart:
         keys = self._kernel.keystore.tenant(snapshot.tenant)
         persons = {keys.person_id(p.issuer, p.subject): p.key for p in snapshot.persons.values()}
-        return LiveChart(snapshot, compile_policies(snapshot), persons)
+        return LiveChart(snapshot, compile_policies(snapshot), route_index(snapshot), persons)
 
     def _changes(self, snapshot: Snapshot) -> tuple[AgentChange, ...]:
         known = self._tenants.get(snapshot.tenant)
@@ -238,7 +240,7 @@ _CLASSES = [data_class.value for data_class in DataClass]
 
 def _compile(resources: Resources) -> tuple[Snapshot | None, tuple[Problem, ...]]:
     result = compile_chart(resources)
-    return result.snapshot, result.problems
+    return result.snapshot, (*result.problems, *recognizer_problems(resources))
 
 
 def _names(snapshot: Snapshot) -> tuple[GuardTerm, ...]:

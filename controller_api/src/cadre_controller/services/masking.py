@@ -21,15 +21,13 @@ from cadre_detect import (
     Detector,
     Json,
     MaskPlan,
-    MaskPolicy,
     Mode,
-    Recognizer,
     SpanCache,
-    Term,
     apply,
     find_tokens,
     plan,
 )
+from cadre_detect.rules import detect_config, mask_policy
 from cadre_detect.tokens import suffixes
 
 Result = TypeVar("Result")
@@ -125,26 +123,6 @@ class DetectMasker:
             while len(self._detectors) > DETECTORS:
                 self._detectors.popitem(last=False)
         return self._detectors[config]
-
-
-def detect_config(rules: GuardRules) -> DetectConfig:
-    """What to look for under these guard rules."""
-    terms = tuple(Term(term.text, term.entity_type) for term in rules.terms)
-    enabled = {kind for kind, action in rules.entity_actions.items() if action != Mode.DISABLED.value}
-    return DetectConfig(
-        languages=rules.languages,
-        terms=terms,
-        allow_list=rules.allow_list,
-        deny_list=tuple(Term(text, "DENY_LIST") for text in rules.deny_list),
-        recognizers=tuple(Recognizer(r.name, r.pattern, r.entity) for r in rules.recognizers),
-        entities=DetectConfig().entities | enabled,
-    )
-
-
-def mask_policy(rules: GuardRules) -> MaskPolicy:
-    """What to do with what is found."""
-    entities = {kind: Mode(action) for kind, action in rules.entity_actions.items()}
-    return MaskPolicy(Mode(rules.mode), entities=entities)
 
 
 def at_least_mask(rules: GuardRules) -> GuardRules:

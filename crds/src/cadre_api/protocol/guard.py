@@ -36,11 +36,18 @@ class GuardTerm(Message):
 
 
 class GuardRecognizer(Message):
-    """A tenant's own pattern (RE2 syntax)."""
+    """A tenant's own recognizer: a pattern (RE2 syntax), terms, or both."""
 
     name: str
-    pattern: str
+    pattern: str = ""
     entity: str
+    data_class: str = ""
+    """Empty = the class of the entity type."""
+    terms: tuple[str, ...] = ()
+    checksum: str = ""
+    """Empty, or Luhn | Card | Iban | Mod97."""
+    context: tuple[str, ...] = ()
+    score: float = 0.95
 
 
 class GuardRules(Message):
@@ -50,11 +57,21 @@ class GuardRules(Message):
     """Disabled | Detect | Mask | Block."""
     entity_actions: dict[str, str] = {}
     """Entity type -> Disabled | Detect | Mask | Block, where it differs from `mode`."""
+    entity_classes: dict[str, str] = {}
+    """Data class of the entity types that only the tenant's own recognizers find."""
+    thresholds: dict[str, float] = {}
+    """Lowest score that counts, by entity type, where it is not the default."""
     recognizers: tuple[GuardRecognizer, ...] = ()
     allow_list: tuple[str, ...] = ()
     deny_list: tuple[str, ...] = ()
     terms: tuple[GuardTerm, ...] = ()
+    added: tuple[GuardTerm, ...] = ()
+    """Findings that a person added for a time: values that count as the type wherever they stand."""
+    released: tuple[GuardTerm, ...] = ()
+    """Findings that a person released for a time: values that are none; an empty type means of any type."""
     languages: tuple[str, ...] = ("en",)
+    language_model: bool = True
+    """Whether names in doubt are put to a language model."""
 
 
 class BundleTool(Message):

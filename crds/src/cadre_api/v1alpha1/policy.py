@@ -206,7 +206,8 @@ class PolicyRule(ApiModel):
 
 
 def _is_re2(pattern: str) -> bool:
-    """Whether the pattern compiles and needs nothing that RE2 lacks (look-around, back-references)."""
+    """Whether the pattern compiles, needs nothing that RE2 lacks (look-around, back-references) and takes at
+    least one character."""
     try:
         with warnings.catch_warnings(action="ignore"):
             re.compile(pattern)
@@ -214,33 +215,67 @@ def _is_re2(pattern: str) -> bool:
         return False
     if _BACK_REFERENCE.search(pattern.replace("\\\\", "")):
         return False
-    return _NOT_RE2.search(_ESCAPE_OR_CLASS.sub("_", pattern)) is None
+    if _NOT_RE2.search(_ESCAPE_OR_CLASS.sub("_", pattern)) is not None:
+        return False
+    with warnings.catch_warnings(action="ignore"):
+        return re.search(pattern, "") is None
 
 
-class Recognizer(ApiModel):
-    """A company's own pattern for the guard."""
+class Checksum(StrEnum):
+    """Check digits that a recognizer's findings must have."""
 
-    validations = (
-        Rule(
-            "''.matches(self.pattern) in [true, false]",
-            "pattern must be a valid RE2 expression: no look-around, no back-references",
-            lambda r: _is_re2(r.pattern),
-        ),
-    )
-
-    name: Name
-    """Name of the recognizer, shown in findings."""
-    pattern: Annotated[str, Field(min_length=1, max_length=512)]
-    """RE2 expression of the values to find."""
-    entity: EntityType
-    """Entity type of the findings, such as PROJECT."""
-    data_class: DataClass = DataClass.INTERNAL
-    """Data class of the findings, where the entity type is not a known one. Default: INTERNAL."""
+    LUHN = "Luhn"
+    """The digits pass Luhn's check (ISO/IEC 7812)."""
+    CARD = "Card"
+    """A payment card: Luhn, a known issuer and its length."""
+    IBAN = "Iban"
+    """An account number: its country's length and remainder 1 modulo 97 (ISO 13616)."""
+    MOD97 = "Mod97"
+    """Letters and digits with remainder 1 modulo 97 (ISO 7064)."""
 
 
 Terms = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=1024), ListSet()
 ]
+OwnTerms = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...],
+    Field(min_length=1, max_length=1024),
+    ListSet(),
+]
+Words = Annotated[
+    tuple[Annotated[str, Field(min_length=2, max_length=64)], ...], Field(max_length=64), ListSet()
+]
+
+
+class Recognizer(ApiModel):
+    """A company's own values for the guard: a pattern, a list of terms, or both."""
+
+    validations = (
+        at_least_one_of("pattern", "terms"),
+        Rule(
+            "!has(self.pattern) || !''.matches(self.pattern)",
+            "pattern must be a valid RE2 expression (no look-around, no back-references) "
+            "that does not match the empty text",
+            lambda r: r.pattern is None or _is_re2(r.pattern),
+        ),
+    )
+
+    name: Name
+    """Name of the recognizer, shown in findings."""
+    pattern: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """RE2 expression of the values to find, such as PRJ-\\d{5}. Default: none, then `terms` must be set."""
+    terms: OwnTerms | None = None
+    """Values to find, in any case, such as names of projects. Default: none."""
+    checksum: Checksum | None = None
+    """Check that a finding must pass: Luhn, Card, Iban or Mod97. Default: none."""
+    context: Words = ()
+    """Words of which one must stand within 80 characters of a finding. Default: none needed."""
+    score_percent: Annotated[int, Field(ge=1, le=100)] = 95
+    """How sure a finding is, compared with `thresholdPercent` of its entity. Default: 95."""
+    entity: EntityType
+    """Entity type of the findings, such as PROJECT."""
+    data_class: DataClass = DataClass.INTERNAL
+    """Data class of the findings, where the entity type is not a known one. Default: INTERNAL."""
 
 
 class PolicyGuard(ApiModel):
@@ -258,6 +293,9 @@ class PolicyGuard(ApiModel):
     """Terms that are never masked, such as the company's name; counts as widening. Default: none."""
     deny_list: Terms = ()
     """Terms that are always treated as findings (type DENY_LIST). Default: none."""
+    language_model: bool | None = None
+    """Whether names in doubt are put to a small language model; without it the guard needs 100 MB less and
+    finds fewer. Only the topmost policy on a path can switch it off. Default: true."""
 
 
 class Retention(ApiModel):

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cadre_api.protocol.guard import AgentBundle, IssueItem, IssueRequest, RestoreRequest
+from cadre_api.protocol.guard import AgentBundle, GuardRules, IssueItem, IssueRequest, RestoreRequest
 from cadre_detect import TOKEN_RE, Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
-from cadre_detect.masking import Entity, MaskPlan, apply, plan
+from cadre_detect.masking import Entity, MaskPlan, MaskPolicy, apply, plan
+from cadre_detect.rules import data_class_of, detect_config, mask_policy
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
-from cadre_guard.masking.rules import detect_config, mask_policy
 
 _T = TypeVar("_T")
 _BATCH = 2000
@@ -45,17 +45,18 @@ class Masker:
         self._cache = SpanCache(secrets.token_bytes(32))
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="detect")
         self._detector: Detector | None = None
-        self._bundle: AgentBundle | None = None
+        self._policy = MaskPolicy()
+        self._rules = GuardRules()
 
     async def use(self, bundle: AgentBundle) -> None:
         """Compile the bundle's rules and load models; raises GuardError and keeps the old rules."""
-        mask_policy(bundle)
         try:
-            detector = await self._off_loop(lambda: Detector(detect_config(bundle), self._cache))
+            policy = mask_policy(bundle.guard)
+            detector = await self._off_loop(lambda: Detector(detect_config(bundle.guard), self._cache))
             await self._off_loop(detector.warm_up)
         except DetectionError as error:
             raise GuardError(error.reason, "the bundle's recognisers cannot be used") from None
-        self._detector, self._bundle = detector, bundle
+        self._detector, self._policy, self._rules = detector, policy, bundle.guard
 
     def close(self) -> None:
         """End the detection threads."""
@@ -63,10 +64,9 @@ class Masker:
 
     async def mask(self, pairs: SessionPairs, document: Json, rules: WalkRules = DATA) -> Masked:
         """The document with tokens for what must not leave; in doubt raises GuardRefusedError."""
-        detector, bundle = self._detector, self._bundle
-        if detector is None or bundle is None:
+        detector, policy = self._detector, self._policy
+        if detector is None:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
-        policy = mask_policy(bundle)
         seen = tuple(pairs.tokens)
         try:
             planned = await self._off_loop(
@@ -118,7 +118,7 @@ class Masker:
             if len(answer.tokens) != len(batch) or not all(map(TOKEN_RE.fullmatch, answer.tokens)):
                 raise DetectionError("TokenMissing", "the controller did not answer a token for each value")
             for entity, token in zip(batch, answer.tokens, strict=True):
-                pairs.learn(entity, token)
+                pairs.learn(entity, token, data_class_of(self._rules, entity[0]))
         return {entity: pairs.tokens[entity] for entity in planned.entities}
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from cadre_api.data_classes import class_of
 from cadre_detect.masking import Entity
 from cadre_detect.tokens import find_tokens, suffixes
 from cadre_guard.masking.rules import entity_of_token
@@ -24,14 +23,14 @@ class SessionPairs:
         self.known: set[str] = set()
         """Every token issued to this session: text that has one may pass as it is."""
 
-    def learn(self, entity: Entity, token: str) -> None:
+    def learn(self, entity: Entity, token: str, data_class: str) -> None:
         """A pair from the controller, for a value this side found."""
-        entity_type, value = entity
+        value = entity[1]
         if len(self.tokens) >= _MAX_PAIRS:
             self._forget_oldest()
         self.tokens[entity] = token
         self.known.add(token)
-        if class_of(entity_type) in self._clearance:
+        if data_class in self._clearance:
             self.values[token] = value
 
     def learn_restored(self, token: str, value: str) -> None:

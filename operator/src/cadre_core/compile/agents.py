@@ -160,12 +160,10 @@ def _extensions(profile: MergedProfile, tools: tuple[EffectiveTool, ...]) -> dic
 
 
 def _levels(chart: Chart, path: tuple[str, ...]) -> tuple[GuardLevel, ...]:
-    found = [
-        GuardLevel(depth, policy, policy.spec.guard)
-        for policy, depth in chart.policies.covering(path)
-        if policy.spec.guard is not None
-    ]
-    return tuple(sorted(found, key=lambda level: (level.depth, key_of(level.policy))))
+    covering = sorted(chart.policies.covering(path), key=lambda found: (found[1], key_of(found[0])))
+    return tuple(
+        GuardLevel(depth, policy.spec.guard) for policy, depth in covering if policy.spec.guard is not None
+    )
 
 
 def _retention(chart: Chart, path: tuple[str, ...]) -> dict[str, int]:

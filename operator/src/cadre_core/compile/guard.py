@@ -15,9 +15,9 @@ from cadre_api.data_classes import (
     GuardMode,
     class_of,
 )
-from cadre_api.v1alpha1 import Policy, PolicyGuard, ProfileGuard
+from cadre_api.v1alpha1 import PolicyGuard, ProfileGuard, Recognizer
 from cadre_core.compile.profiles import MergedProfile
-from cadre_core.model import GuardSpec
+from cadre_core.model import DEFAULT_THRESHOLD, GuardSpec, RecognizerSpec
 
 _OWN_DEFAULT = (DataClass.PUBLIC, DataClass.CREDENTIALS)
 """Classes that keep their default action until an entry names them: a mode alone does not reach them."""
@@ -28,16 +28,24 @@ class GuardLevel:
     """Guard rules that hold at one place of the path; `depth` 0 is the root."""
 
     depth: int
-    policy: Policy
     guard: PolicyGuard
 
 
 def effective_guard(profile: MergedProfile, levels: tuple[GuardLevel, ...]) -> GuardSpec:
     """Combine profile and policies; `levels` must hold all that cover the agent's node."""
-    stated: tuple[ProfileGuard | PolicyGuard, ...] = (
-        *(p.spec.guard for p in profile.specs if p.spec.guard is not None),
-        *(level.guard for level in levels),
-    )
+    stated = tuple(p.spec.guard for p in profile.specs if p.spec.guard is not None)
+    return _combined(stated, profile.clearance, levels)
+
+
+def lone_guard(guard: PolicyGuard) -> GuardSpec:
+    """Rules of one policy that is the whole path."""
+    return _combined((), frozenset(), (GuardLevel(0, guard),))
+
+
+def _combined(
+    profiles: tuple[ProfileGuard, ...], clearance: frozenset[str], levels: tuple[GuardLevel, ...]
+) -> GuardSpec:
+    stated: tuple[ProfileGuard | PolicyGuard, ...] = (*profiles, *(level.guard for level in levels))
     mode = _strictest(tuple(g.mode for g in stated)) or GuardMode.MASK
     classes = _own_classes(levels)
     entities = {*CLASS_OF_ENTITY, *classes, *(e.type for g in stated for e in g.entities)}
@@ -50,8 +58,10 @@ def effective_guard(profile: MergedProfile, levels: tuple[GuardLevel, ...]) -> G
         recognizers=_recognizers(levels),
         allow_list=_allow_list(levels),
         deny_list=tuple(sorted({term for level in levels for term in level.guard.deny_list})),
-        clearance=profile.clearance,
+        clearance=clearance,
         entity_classes=classes,
+        thresholds=_thresholds(profiles, levels),
+        language_model=_language_model(levels),
     )
 
 
@@ -95,8 +105,50 @@ def _own_classes(levels: tuple[GuardLevel, ...]) -> Mapping[str, str]:
     }
 
 
-def _recognizers(levels: tuple[GuardLevel, ...]) -> tuple[tuple[str, str, str], ...]:
-    return tuple(sorted({(r.name, r.pattern, r.entity) for level in levels for r in level.guard.recognizers}))
+def _recognizers(levels: tuple[GuardLevel, ...]) -> tuple[RecognizerSpec, ...]:
+    return tuple(sorted({_recognizer(r) for level in levels for r in level.guard.recognizers}))
+
+
+def _recognizer(stated: Recognizer) -> RecognizerSpec:
+    return RecognizerSpec(
+        name=stated.name,
+        entity=stated.entity,
+        data_class=CLASS_OF_ENTITY.get(stated.entity, stated.data_class).value,
+        pattern=stated.pattern or "",
+        terms=tuple(sorted(stated.terms or ())),
+        checksum=stated.checksum.value if stated.checksum else "",
+        context=tuple(sorted(stated.context)),
+        score=stated.score_percent / 100,
+    )
+
+
+def _thresholds(profiles: tuple[ProfileGuard, ...], levels: tuple[GuardLevel, ...]) -> dict[str, float]:
+    """The lowest stated for each entity; what is laxer than the default needs the topmost level's word."""
+    top = _top(levels)
+    found: dict[str, int] = {}
+    lax: dict[str, set[bool]] = {}
+    stated = [(False, entry) for profile in profiles for entry in profile.entities]
+    stated += [(level.depth == top, e) for level in levels for e in level.guard.entities]
+    for is_top, entry in stated:
+        if entry.threshold_percent is not None:
+            found[entry.type] = min(found.get(entry.type, 100), entry.threshold_percent)
+            lax.setdefault(entry.type, set()).add(is_top)
+    return {
+        entity: percent / 100
+        for entity, percent in sorted(found.items())
+        if percent / 100 <= DEFAULT_THRESHOLD or True in lax[entity]
+    }
+
+
+def _language_model(levels: tuple[GuardLevel, ...]) -> bool:
+    stated = [level for level in levels if level.guard.language_model is not None]
+    if any(level.guard.language_model for level in stated):
+        return True
+    return not any(level.depth == _top(levels) for level in stated)
+
+
+def _top(levels: tuple[GuardLevel, ...]) -> int:
+    return min((level.depth for level in levels), default=0)
 
 
 def _allow_list(levels: tuple[GuardLevel, ...]) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from cadre_api.data_classes import CLASS_OF_ENTITY, GUARD_MODE_ORDER, GuardMode
+from cadre_api.data_classes import CLASS_OF_ENTITY, GUARD_MODE_ORDER, DataClass, GuardMode
 from cadre_api.protocol.base import Effect
 from cadre_core.canonical import digest
-from cadre_core.model import EffectiveAgent, GuardSpec, Rule, Snapshot
+from cadre_core.model import DEFAULT_THRESHOLD, EffectiveAgent, GuardSpec, RecognizerSpec, Rule, Snapshot
 from cadre_core.plan.findings import (
     AgentChange,
     Change,
@@ -30,6 +30,7 @@ _WORDS = (
     "concurrency",
     "retention",
 )
+_PLAIN = RecognizerSpec("", "", "")
 _PLACE = ("node", "owner", "profile", "runtime_command", "lifecycle")
 
 
@@ -100,17 +101,36 @@ def _guard(before: GuardSpec, after: GuardSpec) -> Iterator[Finding]:
     yield from members("clearance", before.clearance, after.clearance)
     yield from members("allowed term", before.allow_list, after.allow_list)
     yield from members("denied term", before.deny_list, after.deny_list, gives=False)
-    names = [
-        {f"{name} {pattern} as {entity}" for name, pattern, entity in g.recognizers} for g in (before, after)
-    ]
-    yield from members("recognizer", names[0], names[1], gives=False)
+    was, now = ({_recognizer(r) for r in guard.recognizers} for guard in (before, after))
+    yield from members("recognizer", was, now, gives=False)
+    if before.language_model != after.language_model:
+        yield (narrower if after.language_model else wider)("guard's language model")
+    for entity in sorted({*before.thresholds, *after.thresholds}):
+        yield from _threshold(entity, before, after)
     if before.mode != after.mode:
         yield _stricter_or_not("guard mode", before.mode, after.mode)
     for entity in sorted({*CLASS_OF_ENTITY, *before.entity_actions, *after.entity_actions}):
-        was = before.entity_actions.get(entity, before.mode)
-        now = after.entity_actions.get(entity, after.mode)
-        if was != now and (was, now) != (before.mode, after.mode):
-            yield _stricter_or_not(f"guard for {entity}", was, now)
+        old = before.entity_actions.get(entity, before.mode)
+        new = after.entity_actions.get(entity, after.mode)
+        if old != new and (old, new) != (before.mode, after.mode):
+            yield _stricter_or_not(f"guard for {entity}", old, new)
+
+
+def _recognizer(spec: RecognizerSpec) -> str:
+    """What a person reads of it; a digest stands for the parts that do not fit a line."""
+    finds = spec.pattern or f"{len(spec.terms)} terms"
+    rest = [spec.terms, spec.checksum, spec.context, spec.score, spec.data_class]
+    own = rest != [(), "", (), _PLAIN.score, CLASS_OF_ENTITY.get(spec.entity, DataClass.INTERNAL)]
+    return f"{spec.name} {finds} as {spec.entity}" + (f" ({digest(rest)[7:15]})" if own else "")
+
+
+def _threshold(entity: str, before: GuardSpec, after: GuardSpec) -> Iterator[Finding]:
+    was, now = (
+        before.thresholds.get(entity, DEFAULT_THRESHOLD),
+        after.thresholds.get(entity, DEFAULT_THRESHOLD),
+    )
+    if was != now:
+        yield (wider if now > was else narrower)(f"guard threshold for {entity} {was:.0%} -> {now:.0%}")
 
 
 def _stricter_or_not(what: str, was: str, now: str) -> Finding:

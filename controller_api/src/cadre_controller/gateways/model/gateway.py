@@ -53,7 +53,7 @@ class ModelGateway:
             )
         chart = self._services.chart.current(identity.tenant)
         agent = _agent(chart, identity.agent)
-        classes = self._scan.classes_of_tokens(request)
+        classes = self._scan.classes_of_tokens(agent, request)
         listed = candidates(agent, chart.snapshot.providers, headers.purpose, self._is_local)
         allowed, rejected = permitted(listed, lambda option: _decide(chart, agent, option, classes))
         if not allowed:

@@ -27,9 +27,9 @@ class EgressScan:
         texts = dict.fromkeys(text for text in request.texts() if text not in known)
         return tuple(sorted(set(await self._masker.leftovers("\n\n".join(texts), rules))))
 
-    def classes_of_tokens(self, request: ChatRequest) -> frozenset[str]:
+    def classes_of_tokens(self, agent: EffectiveAgent, request: ChatRequest) -> frozenset[str]:
         """The data classes that the tokens in a request stand for."""
-        return classes_in(dict(request.body))
+        return classes_in(dict(request.body), agent.guard.entity_classes)
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -179,7 +179,7 @@ def _policy_request(
         resource=ToolResource(server=tool.server, tool=tool.tool, effects=tool.effects),
         args=arguments,
         args_schema=tool.input_schema,
-        data_classes=classes_in(masked),
+        data_classes=classes_in(masked, agent.guard.entity_classes),
     )
 
 
