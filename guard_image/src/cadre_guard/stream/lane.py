@@ -13,12 +13,15 @@ from collections.abc import Mapping
 
 from typing_extensions import override
 
-from cadre_detect.restore import resolve_match, restore_text
-from cadre_detect.tokens import find_tokens, holdback
+from cadre_detect.restore import resolve_match, restore_arguments, restore_text
+from cadre_detect.tokens import ID_LENGTH, find_tokens, holdback
 
 _BROKEN_OFF = r"\\(?:u[0-9a-fA-F]{0,3})?\Z"
 _UNIT = re.compile(rf"[^\\]|\\u[0-9a-fA-F]{{4}}|{_BROKEN_OFF}|\\.", re.DOTALL)
 _FOREIGN = "\0"
+_CAPITAL = re.compile("[A-Z]")
+"""What every token begins with."""
+_SHORTEST = 4 + ID_LENGTH
 
 
 class RestoreLane:
@@ -30,15 +33,29 @@ class RestoreLane:
 
     def feed(self, delta: str) -> str:
         """What can be said for certain after this piece."""
+        if not self._carry and not _CAPITAL.search(delta):
+            return delta
         text = self._carry + delta
         cut = holdback(text)
         self._carry = text[cut:]
-        return restore_text(text[:cut], self._values)
+        return self._plain(text[:cut])
+
+    def _plain(self, text: str) -> str:
+        return restore_text(text, self._values) if len(text) >= _SHORTEST else text
 
     def flush(self) -> str:
         """What was held back, as it stands; the lane can be fed again."""
         rest, self._carry = self._carry, ""
         return rest
+
+
+class SealedLane(RestoreLane):
+    """Passes text as it is: signed, or not to be read by anyone but the model."""
+
+    @override
+    def feed(self, delta: str) -> str:
+        """The piece itself."""
+        return delta
 
 
 class JsonRestoreLane(RestoreLane):
@@ -51,14 +68,20 @@ class JsonRestoreLane(RestoreLane):
     @override
     def feed(self, delta: str) -> str:
         """What can be said for certain after this piece."""
+        if "\\" not in delta and "\\" not in self._carry:
+            return super().feed(delta)
         text = self._carry + delta
-        units = _UNIT.findall(text) if "\\" in text else list(text)
+        units = _UNIT.findall(text)
         plain = "".join(map(_meaning, units))
         whole = len(units) - bool(units and re.match(_BROKEN_OFF, units[-1]))
         cut = holdback(plain[:whole])
         complete = sum(map(len, units[:cut]))
         self._carry = text[complete:]
         return self._restored(units[:cut], plain[:cut])
+
+    @override
+    def _plain(self, text: str) -> str:
+        return restore_arguments(text, self._values) if len(text) >= _SHORTEST else text
 
     def _restored(self, units: list[str], plain: str) -> str:
         pieces: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cadre_guard.stream.errors import StreamError
+from cadre_guard.stream.sse import SseEvent
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
@@ -35,6 +36,26 @@ class NdjsonParser:
     def _check(self, size: int) -> None:
         if size > self._max:
             raise StreamError("EventTooLarge", f"a line exceeds {self._max} bytes")
+
+
+class NdjsonFraming:
+    """Lines as events without a name."""
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        self._parser = NdjsonParser(max_bytes)
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """The lines completed by this piece."""
+        return [SseEvent(line) for line in self._parser.feed(data)]
+
+    def close(self) -> list[SseEvent]:
+        """A last line that had no line end."""
+        return [SseEvent(line) for line in self._parser.close()]
+
+    @staticmethod
+    def encode(event: SseEvent) -> bytes:
+        """The line as bytes; comments have no form here."""
+        return event.data.encode() + b"\n" if event.comment is None else b""
 
 
 def _decode(line: bytearray) -> str:

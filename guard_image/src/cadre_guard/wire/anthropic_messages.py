@@ -12,40 +12,41 @@ from cadre_detect.jsonwalk import Json, WalkRules
 from cadre_detect.restore import restore_json
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.wire.body import encode_body, items, mutable, refuse_binary, text_of
+from cadre_guard.wire.openai_chat import top_level
 from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallIds
 
-_SETTINGS = frozenset(
-    (name,)
-    for name in (
-        "model",
-        "max_tokens",
-        "stream",
-        "temperature",
-        "top_p",
-        "top_k",
-        "thinking",
-        "tools",
-        "tool_choice",
-        "service_tier",
-    )
+_SETTINGS = (
+    "model",
+    "max_tokens",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "thinking",
+    "tool_choice",
+    "service_tier",
+    "cache_control",
 )
 _BLOCK = ("messages", "*", "content", "*")
-_BLOCK_NAMES = ("type", "id", "tool_use_id", "name", "signature", "cache_control", "is_error")
+_BLOCK_NAMES = ("type", "id", "tool_use_id", "name", "cache_control", "is_error")
 
 REQUEST = WalkRules(
-    structural=_SETTINGS
+    structural=top_level(*_SETTINGS)
     | {("messages", "*", "role"), ("system", "*", "type"), ("system", "*", "cache_control")}
+    | frozenset(("tools", "*", name) for name in ("type", "name", "cache_control"))
     | frozenset((*_BLOCK, name) for name in _BLOCK_NAMES)
-    | {(*_BLOCK, "content", "*", "type")}
+    | {(*_BLOCK, "content", "*", "type"), (*_BLOCK, "content", "*", "cache_control")},
+    schemas=frozenset({("tools", "*", "input_schema"), ("output_config", "format", "schema")}),
+    sealed=frozenset((*_BLOCK, name) for name in ("signature", "data")),
 )
 """What a request means to the protocol; everything else in it is data."""
 
-_PARTS = frozenset({"text", "tool_use", "tool_result", "thinking"})
+_PARTS = frozenset({"text", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result"})
 SEALED = frozenset({"thinking", "redacted_thinking"})
 
 
 def check_request(body: Mapping[str, Json]) -> None:
-    """Raise DetectionError(UnscannableContent) for images, documents and sealed blocks."""
+    """Raise DetectionError(UnscannableContent) for images, documents and files."""
     try:
         for message in items(body.get("messages")):
             content = mutable(message).get("content")
@@ -78,6 +79,7 @@ def _block(
     block: dict[str, Json], index: int, recorder: Recorder, values: Mapping[str, str]
 ) -> dict[str, Json]:
     if block.get("type") in SEALED:
+        recorder.seal(block.get("signature", block.get("data")))
         return block
     if block.get("type") == "tool_use":
         unique = recorder.open_call(0, index, text_of(block.get("id")))

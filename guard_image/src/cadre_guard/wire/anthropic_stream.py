@@ -1,23 +1,32 @@
-"""Anthropic messages as a stream: one lane per content block, emptied before the block stops."""
+"""Anthropic messages as a stream: one lane per content block and kind, emptied before the block stops."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from cadre_detect.jsonwalk import Json
 from cadre_detect.restore import restore_json
-from cadre_guard.stream.errors import StreamError
-from cadre_guard.stream.lane import JsonRestoreLane, RestoreLane
-from cadre_guard.stream.sse import MAX_EVENT_BYTES, SseEvent, SseParser, encode_event
+from cadre_guard.stream.lane import SealedLane
+from cadre_guard.stream.sse import MAX_EVENT_BYTES
 from cadre_guard.wire.anthropic_messages import SEALED
-from cadre_guard.wire.body import encode_body, mutable, number_of, parse_frame, text_of
-from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallIds
+from cadre_guard.wire.body import mutable, number_of, text_of
+from cadre_guard.wire.machine import LaneKey, StreamRestorer
+from cadre_guard.wire.record import ToolCallIds
 
-_TEXT, _JSON = ("text_delta", "text"), ("input_json_delta", "partial_json")
+_MEMBERS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
+_SEALED_DELTAS = frozenset({"thinking_delta", "signature_delta"})
+_ENDS = frozenset({"message_delta", "message_stop", "error"})
 
 
-class MessagesStreamRestorer:
-    """Bytes of the model's stream in, bytes for the agent out. Raises StreamError."""
+class MessagesStreamRestorer(StreamRestorer):
+    """`POST /v1/messages` with `stream`."""
 
     def __init__(
         self,
@@ -25,58 +34,31 @@ class MessagesStreamRestorer:
         ids: ToolCallIds | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
-        """`values`: tokens to values of this session, may grow."""
-        self._values = values
-        self._parser = SseParser(max_event_bytes)
-        self._recorder = Recorder(ids)
-        self._lanes: dict[int, tuple[str, RestoreLane]] = {}
+        super().__init__(values, ids, max_event_bytes)
+        self._signatures: dict[int, str] = {}
 
-    @property
-    def record(self) -> CompletionRecord:
-        """What is known of the call by now."""
-        return self._recorder.record()
-
-    def feed(self, data: bytes) -> bytes:
-        """The restored events this piece completes."""
-        return b"".join(self._event(event) for event in self._parser.feed(data))
-
-    def finish(self) -> bytes:
-        """The connection ended: what was still held back."""
-        try:
-            rest = b"".join(self._event(event) for event in self._parser.close())
-        except StreamError:
-            rest = b""
-        return rest + b"".join(self._flushed(index) for index in list(self._lanes))
-
-    def _event(self, event: SseEvent) -> bytes:
-        if event.comment is not None:
-            return encode_event(event)
-        frame = parse_frame(event.data)
-        before = b""
+    @override
+    def _frame(self, frame: dict[str, Json]) -> dict[str, Json]:
+        index = number_of(frame.get("index"), 0)
         match frame.get("type"):
             case "content_block_start":
-                frame["content_block"] = self._start(_index(frame), mutable(frame.get("content_block")))
+                frame["content_block"] = self._start(index, mutable(frame.get("content_block")))
             case "content_block_delta":
-                frame["delta"] = self._delta(_index(frame), mutable(frame.get("delta")))
+                frame["delta"] = self._delta(index, mutable(frame.get("delta")))
             case "content_block_stop":
-                before = self._flushed(_index(frame))
-            case _:
-                before = self._note(frame)
-        return before + encode_event(
-            SseEvent(encode_body(frame).decode(), event.event, event.id, event.retry)
-        )
+                self._recorder.seal(self._signatures.pop(index, ""))
+                self._flush(index)
+            case kind:
+                self._note(text_of(kind), frame)
+        return frame
 
     def _start(self, index: int, block: dict[str, Json]) -> dict[str, Json]:
-        kind = block.get("type")
+        kind = text_of(block.get("type"))
         if kind in SEALED:
+            self._recorder.seal(block.get("data"))
             return block
-        name, key = _JSON if kind == "tool_use" else _TEXT
-        self._lanes[index] = (
-            name,
-            JsonRestoreLane(self._values) if kind == "tool_use" else RestoreLane(self._values),
-        )
-        if kind != "tool_use":
-            self._recorder.text(text_of(block.get(key)))
+        if not kind.endswith("tool_use"):
+            self._recorder.text(text_of(block.get("text")))
             return mutable(restore_json(block, self._values))
         unique = self._recorder.open_call(0, index, text_of(block.get("id")))
         self._recorder.call(0, index, text_of(block.get("name")), "")
@@ -84,39 +66,45 @@ class MessagesStreamRestorer:
 
     def _delta(self, index: int, delta: dict[str, Json]) -> dict[str, Json]:
         kind = text_of(delta.get("type"))
-        known = self._lanes.get(index)
-        for name, key in (_TEXT, _JSON):
-            if kind == name and known is not None and known[0] == name:
-                text = text_of(delta.get(key))
-                if name == "text_delta":
-                    self._recorder.text(text)
-                else:
-                    self._recorder.call(0, index, "", text)
-                return delta | {key: known[1].feed(text)}
-        return delta
+        member = _MEMBERS.get(kind, "")
+        text = delta.get(member)
+        if not isinstance(text, str):
+            return mutable(restore_json(delta, self._values))
+        if kind in _SEALED_DELTAS:
+            if kind == "signature_delta":
+                self._signatures[index] = self._signatures.get(index, "") + text
+            else:
+                self._only(member, text, SealedLane(self._values), recorded=False)
+            return delta
+        lane = self._lane((index, kind), arguments=kind == "input_json_delta")
+        if kind == "text_delta":
+            self._recorder.text(text)
+            self._only(member, text, lane)
+        else:
+            self._recorder.open_call(0, index, "")
+            self._recorder.call(0, index, "", text)
+            self._only(member, text, lane, (0, index))
+        return delta | {member: lane.feed(text)}
 
-    def _note(self, frame: dict[str, Json]) -> bytes:
+    def _note(self, kind: str, frame: dict[str, Json]) -> None:
         usage = frame.get("usage", mutable(frame.get("message")).get("usage"))
         if isinstance(usage, Mapping):
             self._recorder.usage = {**(self._recorder.usage or {}), **usage}
-        if frame.get("type") == "error":
+        if kind == "error":
             self._recorder.fail(frame.get("error"))
-        if frame.get("type") == "message_delta":
+        if kind == "message_delta":
             reason = text_of(mutable(frame.get("delta")).get("stop_reason"))
             self._recorder.finish_reason = reason or self._recorder.finish_reason
-        self._recorder.ended = self._recorder.ended or frame.get("type") == "message_stop"
-        ends = frame.get("type") in ("message_delta", "message_stop", "error")
-        return b"".join(self._flushed(index) for index in list(self._lanes)) if ends else b""
+        self._recorder.ended = self._recorder.ended or kind == "message_stop"
+        if kind in _ENDS:
+            self._flush()
 
-    def _flushed(self, index: int) -> bytes:
-        name, lane = self._lanes.pop(index, ("", None))
-        rest = lane.flush() if lane else ""
-        if not rest:
-            return b""
-        key = _TEXT[1] if name == _TEXT[0] else _JSON[1]
-        frame: Json = {"type": "content_block_delta", "index": index, "delta": {"type": name, key: rest}}
-        return encode_event(SseEvent(encode_body(frame).decode(), "content_block_delta"))
+    @override
+    def _remainder(self, key: LaneKey, text: str) -> Json:
+        index, kind = key
+        delta: Json = {"type": kind, _MEMBERS[str(kind)]: text}
+        return {"type": "content_block_delta", "index": index, "delta": delta}
 
-
-def _index(frame: Mapping[str, Json]) -> int:
-    return number_of(frame.get("index"), 0)
+    @override
+    def _name(self, frame: Json) -> str:
+        return "content_block_delta"

@@ -1,49 +1,49 @@
-"""Ollama's native chat (POST /api/chat): newline-delimited JSON, or one object without `stream`.
+"""Ollama's native chat and generate (POST /api/chat, /api/generate): newline-delimited JSON, or one object.
 
-Tool calls come whole, with arguments as an object; `GET /api/tags` carries nothing of a conversation and
-passes unchanged.
+Tool calls come whole, with arguments as an object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from typing_extensions import override
+
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json, WalkRules
 from cadre_detect.restore import restore_json
 from cadre_guard.stream.errors import StreamError
-from cadre_guard.stream.lane import RestoreLane
-from cadre_guard.stream.ndjson import MAX_LINE_BYTES, NdjsonParser
+from cadre_guard.stream.ndjson import NdjsonFraming
 from cadre_guard.wire.body import encode_body, items, mutable, parse_frame, text_of
-from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallIds
+from cadre_guard.wire.machine import LaneKey, StreamRestorer
+from cadre_guard.wire.openai_chat import tool_rules, top_level
+from cadre_guard.wire.record import CompletionRecord, ToolCallIds
+
+_SETTINGS = ("model", "stream", "options", "keep_alive", "think", "raw", "logprobs", "top_logprobs")
+_CALL = ("messages", "*", "tool_calls", "*")
 
 REQUEST = WalkRules(
-    structural=frozenset(
-        {
-            ("model",),
-            ("stream",),
-            ("format",),
-            ("options",),
-            ("keep_alive",),
-            ("think",),
-            ("tools",),
-            ("messages", "*", "role"),
-            ("messages", "*", "tool_name"),
-            ("messages", "*", "tool_calls", "*", "function", "name"),
-        }
-    )
+    structural=top_level(*_SETTINGS)
+    | {("messages", "*", "role"), ("messages", "*", "tool_name"), ("messages", "*", "tool_call_id")}
+    | {(*_CALL, "id"), (*_CALL, "type"), (*_CALL, "function", "name"), (*_CALL, "function", "index")}
+    | {("context", "*")}
+    | tool_rules(),
+    schemas=frozenset({("format",), ("tools", "*", "function", "parameters")}),
 )
 
 _USAGE = ("prompt_eval_count", "eval_count", "total_duration", "eval_duration")
+_TEXTS = ("response", "thinking")
+_NOT_TEXT = frozenset({"role", "tool_calls"})
 
 
 def check_request(body: Mapping[str, Json]) -> None:
-    """Raise DetectionError(UnscannableContent) for images."""
+    """Raise DetectionError(UnscannableContent) for images, and for a context of token numbers."""
     try:
-        if any(mutable(message).get("images") for message in items(body.get("messages"))):
-            raise DetectionError("UnscannableContent", "only text can be checked; send text")
+        pictures = [mutable(message).get("images") for message in items(body.get("messages"))]
     except StreamError as error:
         raise DetectionError("BadBody", "messages must be an array of objects") from error
+    if any(pictures) or body.get("images") or body.get("context"):
+        raise DetectionError("UnscannableContent", "only text can be checked; send text")
 
 
 def restore_reply(
@@ -55,66 +55,44 @@ def restore_reply(
     return reply, restorer.record
 
 
-class ChatStreamRestorer:
-    """Bytes of the model's stream in, bytes for the agent out. Raises StreamError."""
+class ChatStreamRestorer(StreamRestorer):
+    """Both endpoints: chat's text is in `message`, generate's in the frame itself."""
 
-    def __init__(
-        self,
-        values: Mapping[str, str],
-        ids: ToolCallIds | None = None,
-        max_line_bytes: int = MAX_LINE_BYTES,
-    ) -> None:
-        """`values`: tokens to values of this session, may grow."""
-        self._values = values
-        self._parser = NdjsonParser(max_line_bytes)
-        self._recorder = Recorder(ids)
-        self._lanes: dict[str, RestoreLane] = {}
-        self._calls = 0
-        self._model: Json = None
+    framing = NdjsonFraming
+    _model: Json = None
+    _calls = 0
 
-    @property
-    def record(self) -> CompletionRecord:
-        """What is known of the call by now."""
-        return self._recorder.record()
-
-    def feed(self, data: bytes) -> bytes:
-        """The restored lines this piece completes."""
-        return b"".join(self._line(line) for line in self._parser.feed(data))
-
-    def finish(self) -> bytes:
-        """The connection ended: what was still held back."""
-        try:
-            rest = b"".join(self._line(line) for line in self._parser.close())
-        except StreamError:
-            rest = b""
-        return rest + self._flushed()
-
-    def _line(self, line: str) -> bytes:
-        frame = parse_frame(line)
+    @override
+    def _frame(self, frame: dict[str, Json]) -> dict[str, Json]:
         self._model = frame.get("model", self._model)
         if frame.get("error") is not None:
             self._recorder.fail(frame["error"])
-            return _encode(restore_json(frame, self._values))
-        if "message" in frame:
-            frame["message"] = self._message(mutable(frame["message"]))
-        if frame.get("done") is not True:
-            return _encode(frame)
-        self._recorder.ended = True
-        self._recorder.finish_reason = text_of(frame.get("done_reason")) or "stop"
-        self._recorder.usage = {name: frame[name] for name in _USAGE if name in frame}
-        before = self._flushed(frame.get("message"))
-        return before + _encode(frame)
+            return mutable(restore_json(frame, self._values))
+        is_chat = "message" in frame
+        holder = self._texts(frame["message"] if is_chat else frame, is_chat=is_chat)
+        if frame.get("done") is True:
+            self._news = None
+            self._recorder.ended = True
+            self._recorder.finish_reason = text_of(frame.get("done_reason")) or "stop"
+            self._recorder.usage = {name: frame[name] for name in _USAGE if name in frame}
+            self._last(holder)
+        return frame | {"message": holder} if is_chat else holder
 
-    def _message(self, message: dict[str, Json]) -> dict[str, Json]:
-        for name in [name for name in message if name not in ("role", "tool_calls")]:
-            value = message[name]
-            if isinstance(value, str):
-                lane = self._lanes.setdefault(name, RestoreLane(self._values))
-                message[name] = lane.feed(value)
-            else:
-                message[name] = restore_json(value, self._values)
-            if name == "content":
-                self._recorder.text(text_of(value))
+    def _texts(self, holder: Json, *, is_chat: bool) -> dict[str, Json]:
+        message = mutable(holder)
+        names = [name for name in message if name not in _NOT_TEXT] if is_chat else list(_TEXTS)
+        texts = {name: text for name in names if isinstance(text := message.get(name), str)}
+        said = [name for name, text in texts.items() if text]
+        for name, text in texts.items():
+            recorded = name in ("content", "response")
+            if recorded:
+                self._recorder.text(text)
+            lane = self._lane((name,))
+            message[name] = lane.feed(text)
+            if said == [name] and not message.get("tool_calls"):
+                self._only(name, text, lane, recorded=recorded)
+        for name in [name for name in names if name in message and name not in texts]:
+            message[name] = restore_json(message[name], self._values)
         if message.get("tool_calls"):
             message["tool_calls"] = [self._call(mutable(call)) for call in items(message["tool_calls"])]
         return message
@@ -128,15 +106,19 @@ class ChatStreamRestorer:
         function["arguments"] = restore_json(arguments, self._values)
         return call | {"id": unique, "function": function}
 
-    def _flushed(self, last: Json = None) -> bytes:
-        """Put what the lanes hold into the last message, or into a line of its own before it."""
-        rest: dict[str, Json] = {name: text for name, lane in self._lanes.items() if (text := lane.flush())}
-        if isinstance(last, dict) and all(isinstance(last.get(name), str) for name in rest):
-            last |= {name: text_of(last[name]) + text_of(text) for name, text in rest.items()}
-            return b""
-        message: Json = {"role": "assistant", "content": "", **rest}
-        return _encode({"model": self._model, "message": message, "done": False}) if rest else b""
+    def _last(self, holder: dict[str, Json]) -> None:
+        """What lanes hold goes into the last frame where it has the member, else into one before it."""
+        for (name,), lane in self._lanes.items():
+            rest = lane.flush()
+            if rest and isinstance(holder.get(str(name)), str):
+                holder[str(name)] = text_of(holder[str(name)]) + rest
+            elif rest:
+                self._before.append(self._remainder((name,), rest))
 
-
-def _encode(frame: Json) -> bytes:
-    return encode_body(frame) + b"\n"
+    @override
+    def _remainder(self, key: LaneKey, text: str) -> Json:
+        name = str(key[0])
+        if name == "response" or "response" in {known for (known,) in self._lanes}:
+            return {"model": self._model, "response": "", name: text, "done": False}
+        message: Json = {"role": "assistant", "content": "", name: text}
+        return {"model": self._model, "message": message, "done": False}

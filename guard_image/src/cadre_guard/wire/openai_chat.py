@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cadre_detect.errors import DetectionError
-from cadre_detect.jsonwalk import Json, WalkRules
+from cadre_detect.jsonwalk import Json, Path, WalkRules
 from cadre_detect.restore import restore_json
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.wire.body import items, mutable, number_of, refuse_binary, text_of
 from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallIds
 
-_SETTINGS = (
+SETTINGS = (
     "model",
     "stream",
     "stream_options",
@@ -26,11 +26,6 @@ _SETTINGS = (
     "logit_bias",
     "logprobs",
     "top_logprobs",
-    "response_format",
-    "tools",
-    "tool_choice",
-    "functions",
-    "function_call",
     "parallel_tool_calls",
     "reasoning_effort",
     "service_tier",
@@ -38,29 +33,52 @@ _SETTINGS = (
     "modalities",
     "verbosity",
 )
+"""Numbers and words of the API's own, with all below them."""
 _CALL = ("tool_calls", "*")
 
 
-def _message(*base: str) -> frozenset[tuple[str, ...]]:
+def top_level(*names: str) -> frozenset[Path]:
+    """These members of the document, with all below them."""
+    return frozenset((name,) for name in names)
+
+
+def tool_rules(*base: str) -> frozenset[Path]:
+    """What of offered tools is the protocol's: kinds and names, not what they say of themselves."""
+    tool = (*base, "tools", "*")
+    return frozenset({(*tool, "type"), (*tool, "function", "name"), (*tool, "function", "strict")})
+
+
+def _message(*base: str) -> frozenset[Path]:
     tails = [("role",), ("tool_call_id",), ("content", "*", "type"), ("function_call", "name")]
     tails += [(*_CALL, "id"), (*_CALL, "type"), (*_CALL, "index"), (*_CALL, "function", "name")]
     return frozenset((*base, *tail) for tail in tails)
 
 
-def _arguments(*base: str) -> frozenset[tuple[str, ...]]:
+def _arguments(*base: str) -> frozenset[Path]:
     return frozenset({(*base, *_CALL, "function", "arguments"), (*base, "function_call", "arguments")})
 
 
 REQUEST = WalkRules(
-    structural=frozenset((name,) for name in _SETTINGS) | _message("messages", "*"),
+    structural=top_level(*SETTINGS, "tool_choice", "function_call")
+    | tool_rules()
+    | {("functions", "*", "name"), ("response_format", "type")}
+    | {("response_format", "json_schema", name) for name in ("name", "strict")}
+    | _message("messages", "*"),
     embedded=_arguments("messages", "*"),
+    schemas=frozenset(
+        {
+            ("tools", "*", "function", "parameters"),
+            ("functions", "*", "parameters"),
+            ("response_format", "json_schema", "schema"),
+        }
+    ),
 )
 """What a request means to the protocol; everything else in it is data."""
 
-_REPLY_NAMES = ("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier")
+ENVELOPE = ("id", "object", "created", "model", "usage", "system_fingerprint", "service_tier")
 
 REPLY = WalkRules(
-    structural=frozenset((name,) for name in _REPLY_NAMES)
+    structural=top_level(*ENVELOPE)
     | frozenset(("choices", "*", name) for name in ("index", "finish_reason", "logprobs"))
     | _message("choices", "*", "message"),
     embedded=_arguments("choices", "*", "message"),

@@ -31,6 +31,8 @@ class CompletionRecord:
     error: str | None
     tool_calls: tuple[ToolCallRecord, ...]
     text_masked: str
+    seals: tuple[str, ...] = ()
+    """What the model signed or enciphered and wants back unchanged."""
 
 
 class ToolCallIds:
@@ -65,6 +67,7 @@ class Recorder:
         self._calls: dict[tuple[int, int], _Call] = {}
         self._text: list[str] = []
         self._size = 0
+        self._seals: list[str] = []
         self.ended = False
         self.finish_reason: str | None = None
         self.usage: Mapping[str, Json] | None = None
@@ -82,12 +85,23 @@ class Recorder:
             call = self._calls[choice, index] = _Call(self._ids.assign(original_id))
         return call.id
 
+    @property
+    def count(self) -> int:
+        """How many calls there are by now."""
+        return len(self._calls)
+
     def call(self, choice: int, index: int, name: str, arguments: str) -> None:
         """Add to an open call's name and arguments."""
         self._grow(arguments)
         call = self._calls[choice, index]
         call.name += name
         call.arguments.append(arguments)
+
+    def seal(self, text: Json) -> None:
+        """A signature, or enciphered reasoning, whole."""
+        if isinstance(text, str) and text:
+            self._grow(text)
+            self._seals.append(text)
 
     def fail(self, error: Json) -> None:
         """Note an error the server put into its reply."""
@@ -100,7 +114,8 @@ class Recorder:
         calls = tuple(ToolCallRecord(c.id, c.name, "".join(c.arguments)) for c in self._calls.values())
         finished = self.ended and self.finish_reason is not None and self.error is None
         text = "".join(self._text)
-        return CompletionRecord(finished, self.finish_reason, self.usage, self.error, calls, text)
+        seals = tuple(self._seals)
+        return CompletionRecord(finished, self.finish_reason, self.usage, self.error, calls, text, seals)
 
     def _grow(self, text: str) -> None:
         self._size += len(text)
