@@ -1,4 +1,4 @@
-"""Builds the real servers that tests run on (etcd, kube-apiserver) from pinned Go modules.
+"""Builds the real programs that tests run on (etcd, kube-apiserver, helm) from pinned Go modules.
 
 `python -m tests.support.gobuild kube` builds ahead of time. Products are keyed by their inputs and kept in
 `.cache/` outside git: the first build takes minutes, later ones nothing.
@@ -38,7 +38,9 @@ APISERVER = Program(
     "k8s.io/kubernetes/cmd/kube-apiserver",
     f"-s -w -X {_VERSION}.gitVersion=v1.34.4 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
 )
-GROUPS = {"kube": (ETCD, APISERVER)}
+HELM = Program("helm", _MODULES / "helm", "helm.sh/helm/v3/cmd/helm")
+LUA = Program("lua", _MODULES / "lua", ".")
+GROUPS = {"kube": (ETCD, APISERVER), "chart": (HELM, LUA)}
 
 
 class ProgramUnavailableError(Exception):

@@ -30,6 +30,8 @@ PARTS = (
     Part("goose", find_goose),
     Part("etcd", lambda: gobuild.build(gobuild.ETCD)),
     Part("kube-apiserver", lambda: gobuild.build(gobuild.APISERVER)),
+    Part("helm", lambda: gobuild.build(gobuild.HELM)),
+    Part("lua", lambda: gobuild.build(gobuild.LUA)),
 )
 
 
