@@ -1,9 +1,9 @@
 """Which objects form a tenant and which of their versions are in force."""
 
 from cadre_api.v1alpha1 import Resource
+from cadre_core.tenancy import members, tenants
 from cadre_operator.admission.stamps import HELD, HeldStamp, seal_held
 from cadre_operator.chart.evaluate import affected
-from cadre_operator.chart.tenancy import members, tenants
 from cadre_operator.keys import Key
 from tests.unit.operator.company import SEAL, body, chart, entries, model
 

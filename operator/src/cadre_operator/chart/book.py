@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cadre_core.tenancy import members, tenants
 from cadre_operator.agents.consent import Serving
 from cadre_operator.chart.evaluate import ChartState
-from cadre_operator.chart.tenancy import members, tenants
 from cadre_operator.keys import Key
 from cadre_operator.status.common import SyncState
 from cadre_operator.watch.entries import Entry
