@@ -2,7 +2,8 @@
 nothing.
 
 AES-256-GCM (NIST SP 800-38D). The sealing key is a 32-byte file of mode 0600, or scrypt (RFC 7914) over a
-passphrase.
+passphrase. In a cluster, where replicas share no file they may write, the keystore is a root key instead,
+from which they all derive the same.
 """
 
 import base64
@@ -21,12 +22,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from cadre_controller.errors import KeystoreError
+from cadre_controller.root_key import RootKey, read_root_key
 
 FORMAT = "cadre-keystore/1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _SCRYPT = {"n": 2**15, "r": 8, "p": 1}
 _SIGNERS = ("jwt", "bundle", "audit")
+_TENANT_KEYS = ("token", "map", "person")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,16 @@ class TenantKeys:
 class KeyStore:
     """The open keystore. Writes are atomic: a crash leaves the old file or the new one."""
 
-    def __init__(self, path: Path, wrap: bytes, salt: bytes, content: dict[str, dict[str, str]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        wrap: bytes,
+        salt: bytes,
+        content: dict[str, dict[str, str]],
+        root: RootKey | None = None,
+    ) -> None:
         self._path = path
+        self._root = root
         self._wrap = wrap
         self._salt = salt
         self._content = content
@@ -73,6 +84,10 @@ class KeyStore:
     @classmethod
     def open(cls, path: Path, *, key_file: Path | None = None, passphrase: str = "") -> "KeyStore":
         """Open the keystore, or create it on first start. Raises KeystoreError."""
+        root = read_root_key(path)
+        if root is not None:
+            signers = {name: _text(root.derive("signer", name)) for name in _SIGNERS}
+            return cls(path, b"", b"", {"signers": signers, "tenants": {}, "secrets": {}}, root)
         if path.exists():
             return cls._read(path, key_file, passphrase)
         salt = os.urandom(16)
@@ -125,16 +140,20 @@ class KeyStore:
     def tenant(self, tenant: str) -> TenantKeys:
         """The tenant's keys, made on first use."""
         if tenant not in self._tenants:
-            names = ("token", "map", "person")
             found = self._content["tenants"].get(tenant)
-            if found is None:
-                fresh = {name: _text(os.urandom(KEY_BYTES)) for name in names} | {"version": "1"}
-                found = self._content["tenants"][tenant] = json.dumps(fresh)
-                self._write()
-            keys = json.loads(found)
-            token, map_key, person = (_bytes(keys[name]) for name in names)
+            keys = self._fresh(tenant) if found is None else json.loads(found)
+            token, map_key, person = (_bytes(keys[name]) for name in _TENANT_KEYS)
             self._tenants[tenant] = TenantKeys(token, keys["version"], map_key, person)
         return self._tenants[tenant]
+
+    def _fresh(self, tenant: str) -> dict[str, str]:
+        if self._root is not None:
+            derived = {name: _text(self._root.derive("tenant", tenant, name)) for name in _TENANT_KEYS}
+            return derived | {"version": "1"}
+        fresh = {name: _text(os.urandom(KEY_BYTES)) for name in _TENANT_KEYS} | {"version": "1"}
+        self._content["tenants"][tenant] = json.dumps(fresh)
+        self._write()
+        return fresh
 
     def get_secret(self, name: str) -> str | None:
         """A provider credential, e.g. `secret/<name>/<key>`, or None."""
@@ -153,6 +172,12 @@ class KeyStore:
         return Ed25519PrivateKey.from_private_bytes(_bytes(self._content["signers"][name]))
 
     def _write(self) -> None:
+        if self._root is not None:
+            raise KeystoreError(
+                "KeystoreReadOnly",
+                "a root key holds no credentials",
+                "give them by the environment: CADRE_SECRET_<NAME>_<KEY>",
+            )
         nonce = os.urandom(NONCE_BYTES)
         plain = json.dumps(self._content).encode()
         sealed = nonce + AESGCM(self._wrap).encrypt(nonce, plain, FORMAT.encode())
