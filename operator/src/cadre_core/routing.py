@@ -1,19 +1,33 @@
 """Routing that explains itself: hard filters first, then a score; the same question gets the same answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from heapq import heapify, heappop
 
 from cadre_api.protocol.base import Effect
 from cadre_api.protocol.tasks import RouteCandidate, RouteResult, RouteTerm
-from cadre_core.model import EffectiveAgent, Snapshot
+from cadre_core.model import EffectiveAgent
 from cadre_core.policy.request import Decision
+from cadre_core.route_index import NOBODY, RouteIndex, capabilities, route_index
+
+__all__ = ["AgentState", "RouteIndex", "RouteQuery", "capabilities", "route", "route_index"]
 
 Decide = Callable[[EffectiveAgent], Decision]
 """May the requester give a task to this agent?"""
 
+EXPLAINED = 10
+"""Candidates that are explained term by term; of the rest the answer counts which filter stopped them."""
 _AWAY = frozenset({"Failed", "Frozen", "Draining", "Suspended"})
-_WEIGHTS = {"load": 4.0, "queueAge": 2.0, "live": 3.0, "affinity": 1.5, "role": 1.0, "cost": 1.0}
+_HERE = frozenset({"Idle", "Busy"})
+_WEIGHTS = {
+    "load": 4.0,
+    "queueAge": 2.0,
+    "live": 3.0,
+    "affinity": 1.5,
+    "role": 1.0,
+    "cost": 1.0,
+    "latency": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,11 @@ class AgentState:
     queued: int = 0
     oldest_queued_seconds: float = 0.0
     model_available: bool = True
+    run_seconds: float = 0.0
+    """How long its tasks have taken of late; 0 = nothing is known."""
+
+
+_UNSEEN = AgentState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,149 +58,201 @@ class RouteQuery:
     skills: tuple[str, ...] = ()
     recipe: str = ""
     languages: tuple[str, ...] = ()
+    residency: str = ""
+    """Where the data must stay: the `dataResidency` of the agent's locale, e.g. `eu`."""
     exclude: frozenset[str] = frozenset()
     """Agents that must not get it, such as the one that asks."""
     participants: frozenset[str] = frozenset()
     """Agents that already work in the session."""
     near: tuple[str, ...] = ()
     """Node path of the requester."""
+    wanted: int = 1
+    """How many agents shall get it (fan-out); 0 = everyone who may."""
     weights: Mapping[str, float] = field(default_factory=lambda: _WEIGHTS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """A hard filter: whom it lets pass, and what it says of the others."""
+
+    name: str
+    reason: str
+    passing: frozenset[str]
+    note: Callable[[str], str]
+
+
 def route(
-    snapshot: Snapshot, query: RouteQuery, states: Mapping[str, AgentState], decide: Decide
+    index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState], decide: Decide
 ) -> RouteResult:
-    """Choose an agent. With none eligible `agent` is empty and `reason` names what was lacking."""
-    known = [agent for key, agent in sorted(snapshot.agents.items()) if _named(query, key)]
-    prices = {agent.key: _price(snapshot, agent) for agent in known}
-    candidates = [
-        _candidate(query, agent, states.get(agent.key, AgentState()), decide, prices) for agent in known
-    ]
-    ranked = sorted(candidates, key=lambda c: (not c.eligible, -c.score, c.agent))
-    if ranked and ranked[0].eligible:
-        return RouteResult(agent=ranked[0].agent, candidates=tuple(ranked), reason="Chosen")
-    return RouteResult(candidates=tuple(ranked), reason=_why_nobody(query, ranked))
+    """Choose the best agents that pass every filter, permission last.
+
+    `agents` are the chosen ones, best first, `agent` the first of them. With none `reason` names the filter
+    that stopped whoever came furthest.
+    """
+    left = index.by_name.get(query.agent, NOBODY) if query.agent else index.everyone
+    if not left:
+        return RouteResult(reason="UnknownAgent" if query.agent else "NoAgents")
+    total, filters = len(left), _filters(index, query, states)
+    stopped: list[tuple[_Filter, frozenset[str]]] = []
+    for hard in filters:
+        out = left - hard.passing
+        if out:
+            stopped.append((hard, out))
+            left &= hard.passing
+    chosen, asked, denied = _permitted(index, query, states, decide, left)
+    rejected = {hard.name: len(out) for hard, out in stopped} | ({"permission": denied} if denied else {})
+    names = tuple(candidate.agent for candidate in chosen)
+    shown = (*(chosen + asked)[:EXPLAINED], *_refused(filters, stopped, EXPLAINED - len(chosen + asked)))
+    if names:
+        return RouteResult(
+            agent=names[0], agents=names, candidates=shown, reason="Chosen", total=total, rejected=rejected
+        )
+    reason = "PolicyDenied" if denied else stopped[-1][0].reason
+    return RouteResult(candidates=shown, reason=reason, total=total, rejected=rejected)
 
 
-def _named(query: RouteQuery, key: str) -> bool:
-    return not query.agent or query.agent in {key, key.split("/")[1]}
+def _filters(index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState]) -> tuple[_Filter, ...]:
+    """The filters that can stop anybody, in the order in which they are told."""
+    agents, everyone = index.agents, index.everyone
+    able = frozenset.intersection(everyone, *(index.by_capability.get(s, NOBODY) for s in query.skills))
+    tongues = {tag.split("-")[0].lower() for tag in query.languages}
+    speaks = NOBODY.union(*(index.by_language.get(tag, NOBODY) for tag in tongues)) if tongues else everyone
+    away = {key for key, state in states.items() if state.state in _AWAY}
+    mute = {key for key, state in states.items() if not state.model_available}
+
+    def lacks(key: str) -> str:
+        return f"lacks {', '.join(sorted(set(query.skills) - capabilities(agents[key])))}"
+
+    return (
+        _Filter("role", "NoSuchRole", _either(index.by_role, query.role, everyone), lambda k: _is(agents[k])),
+        _Filter("skills", "NoSkill", able, lacks),
+        _Filter(
+            "recipe",
+            "NoRecipe",
+            _either(index.by_recipe, query.recipe, everyone),
+            lambda _: f"recipe {query.recipe}",
+        ),
+        _Filter("locale", "NoLanguage", speaks, lambda _: f"speaks none of {', '.join(sorted(tongues))}"),
+        _Filter(
+            "residency",
+            "WrongResidency",
+            _either(index.by_residency, query.residency.lower(), everyone),
+            lambda _: f"data would leave {query.residency}",
+        ),
+        _Filter("excluded", "Excluded", everyone - query.exclude, lambda _: ""),
+        _Filter("lifecycle", "Suspended", index.running, lambda key: agents[key].lifecycle),
+        _Filter("live", "Unavailable", everyone - away, lambda key: states[key].state),
+        _Filter("model", "ModelUnavailable", index.equipped - mute, lambda _: "no model for work is usable"),
+    )
 
 
-def _candidate(
+def _either(sets: Mapping[str, frozenset[str]], wanted: str, everyone: frozenset[str]) -> frozenset[str]:
+    return sets.get(wanted, NOBODY) if wanted else everyone
+
+
+def _is(agent: EffectiveAgent) -> str:
+    return f"is {agent.profile}"
+
+
+def _permitted(
+    index: RouteIndex,
     query: RouteQuery,
-    agent: EffectiveAgent,
-    state: AgentState,
+    states: Mapping[str, AgentState],
     decide: Decide,
-    prices: Mapping[str, Decimal],
-) -> RouteCandidate:
-    terms = []
-    for term in _filters(query, agent, state, decide):
-        terms.append(term)
+    left: frozenset[str],
+) -> tuple[list[RouteCandidate], list[RouteCandidate], int]:
+    """Ask policy in order of the score until enough are found: chosen, others explained, how many denied."""
+    heap = _ranked(index, query, states, left)
+    wanted = query.wanted or len(heap)
+    chosen: list[RouteCandidate] = []
+    others: list[RouteCandidate] = []
+    refused: list[RouteCandidate] = []
+    denied = 0
+    while heap and (len(chosen) < wanted or len(chosen) + len(others) + len(refused) < EXPLAINED):
+        _, key = heappop(heap)
+        decision = decide(index.agents[key])
+        term = _term("permission", decision.effect is not Effect.DENY, decision.message or decision.reason)
         if not term.ok:
-            return RouteCandidate(agent=agent.key, eligible=False, terms=tuple(terms))
-    scores = tuple(_scores(query, agent, state, prices))
-    total = round(sum(term.score for term in scores), 6)
-    return RouteCandidate(agent=agent.key, eligible=True, score=total, terms=(*terms, *scores))
+            denied += 1
+            if len(refused) < EXPLAINED:
+                refused.append(RouteCandidate(agent=key, eligible=False, terms=(term,)))
+            continue
+        terms = (term, *_scores(index, query, key, states.get(key, _UNSEEN)))
+        score = round(sum(t.score for t in terms), 6)
+        candidate = RouteCandidate(agent=key, eligible=True, score=score, terms=terms)
+        (chosen if len(chosen) < wanted else others).append(candidate)
+    return chosen, others + refused, denied
 
 
-def _filters(
-    query: RouteQuery, agent: EffectiveAgent, state: AgentState, decide: Decide
-) -> Iterator[RouteTerm]:
-    yield _term("role", not query.role or query.role in _roles(agent), f"is {agent.profile}")
-    missing = sorted(set(query.skills) - capabilities(agent))
-    yield _term("skills", not missing, f"lacks {', '.join(missing)}" if missing else "")
-    yield _term(
-        "recipe", not query.recipe or query.recipe in agent.recipes, f"recipe {query.recipe or 'any'}"
-    )
-    yield _term("locale", _speaks(query, agent), "")
-    yield _term("excluded", agent.key not in query.exclude, "")
-    yield _term("lifecycle", agent.lifecycle == "Running", agent.lifecycle)
-    decision = decide(agent)
-    yield _term("permission", decision.effect is not Effect.DENY, decision.message or decision.reason)
-    yield _term("live", state.state not in _AWAY, state.state)
-    yield _term("model", state.model_available and bool(agent.models.get("work")), "")
+def _ranked(
+    index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState], left: frozenset[str]
+) -> list[tuple[float, str]]:
+    """A heap of (minus score, key); the same sum as the terms, without their words."""
+    weights, agents, cheapness = query.weights, index.agents, index.cheapness
+    load, age, live = (weights.get(name, 0.0) for name in ("load", "queueAge", "live"))
+    affinity, role, cost, quick = (weights.get(n, 0.0) for n in ("affinity", "role", "cost", "latency"))
+    near: dict[tuple[str, ...], float] = {}
+    heap = []
+    for key in left:
+        agent, state = agents[key], states.get(key, _UNSEEN)
+        if agent.path not in near:
+            near[agent.path] = _nearness(query, agent)
+        score = load / (1 + (state.running + state.queued) / (agent.concurrency or 1))
+        score += age / (1 + state.oldest_queued_seconds / 60) + cost * cheapness[key]
+        score += quick / (1 + state.run_seconds / 60)
+        score += live if state.state in _HERE else 0.0
+        score += affinity * (1.0 if key in query.participants else near[agent.path])
+        score += role * (1.0 if _exact(query, agent) else 0.5)
+        heap.append((-round(score, 6), key))
+    heapify(heap)
+    return heap
 
 
-def _term(name: str, ok: bool, note: str) -> RouteTerm:
-    return RouteTerm(name=name, ok=ok, note=note)
-
-
-def _roles(agent: EffectiveAgent) -> set[str]:
-    return {key.split("/")[1] for key in agent.profile_lineage} | {agent.profile}
-
-
-def capabilities(agent: EffectiveAgent) -> set[str]:
-    """Return what an agent can be found by: skills and their tags, recipes, and the tools it may use."""
-    found = {*agent.skills, *(tag for tags in agent.skills.values() for tag in tags), *agent.recipes}
-    for tool in agent.tools:
-        found |= {tool.name, tool.tool, tool.server.split("/")[-1]}
-    return found
-
-
-def _speaks(query: RouteQuery, agent: EffectiveAgent) -> bool:
-    spoken = agent.locale.get("languages", ())
-    primary = (
-        {str(tag).split("-")[0].lower() for tag in spoken} if isinstance(spoken, tuple | list) else set()
-    )
-    return not query.languages or bool(primary & {tag.split("-")[0].lower() for tag in query.languages})
-
-
-def _scores(
-    query: RouteQuery, agent: EffectiveAgent, state: AgentState, prices: Mapping[str, Decimal]
-) -> Iterator[RouteTerm]:
+def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -> Iterator[RouteTerm]:
+    agent = index.agents[key]
     load = (state.running + state.queued) / max(agent.concurrency, 1)
     yield _score(query, "load", 1 / (1 + load), f"{state.running} running, {state.queued} queued")
     age = max(state.oldest_queued_seconds, 0.0)
     yield _score(query, "queueAge", 1 / (1 + age / 60), f"oldest waits {age:.0f} s")
-    yield _score(query, "live", 1.0 if state.state in {"Idle", "Busy"} else 0.0, state.state)
-    yield _score(query, "affinity", _affinity(query, agent), "")
-    exact = not query.role or agent.profile.split("/")[-1] == query.role
+    yield _score(query, "live", 1.0 if state.state in _HERE else 0.0, state.state)
+    known = key in query.participants
+    yield _score(query, "affinity", 1.0 if known else _nearness(query, agent), "knows it" if known else "")
+    exact = _exact(query, agent)
     yield _score(query, "role", 1.0 if exact else 0.5, "" if exact else "by inheritance")
-    dearest = max(prices.values(), default=Decimal(0))
-    cheap = float(1 - prices[agent.key] / dearest) if dearest else 1.0
-    yield _score(query, "cost", cheap, f"{prices[agent.key]} per million tokens")
+    yield _score(query, "cost", index.cheapness[key], f"{index.prices[key]} per million tokens")
+    took = f"takes {state.run_seconds:.0f} s" if state.run_seconds else ""
+    yield _score(query, "latency", 1 / (1 + state.run_seconds / 60), took)
 
 
 def _score(query: RouteQuery, name: str, value: float, note: str) -> RouteTerm:
-    return RouteTerm(name=name, score=round(query.weights.get(name, 0.0) * value, 6), note=note)
+    return _made(name, True, query.weights.get(name, 0.0) * value, note)
 
 
-def _affinity(query: RouteQuery, agent: EffectiveAgent) -> float:
-    if agent.key in query.participants:
-        return 1.0
+def _term(name: str, ok: bool, note: str) -> RouteTerm:
+    return _made(name, ok, 0.0, note)
+
+
+def _made(name: str, ok: bool, score: float, note: str) -> RouteTerm:
+    return RouteTerm(name=name, ok=ok, score=round(score, 6), note=note)
+
+
+def _exact(query: RouteQuery, agent: EffectiveAgent) -> bool:
+    return not query.role or agent.profile.split("/")[-1] == query.role
+
+
+def _nearness(query: RouteQuery, agent: EffectiveAgent) -> float:
     shared = sum(1 for a, b in zip(query.near, agent.path, strict=False) if a == b)
     return 0.5 * shared / max(len(query.near), len(agent.path), 1)
 
 
-def _price(snapshot: Snapshot, agent: EffectiveAgent) -> Decimal:
-    """Price of a million tokens in and a million out, of the model that is tried first for work."""
-    choice = next(iter(agent.models.get("work", ())), None)
-    provider = snapshot.providers.get(choice.provider) if choice else None
-    price = provider.models.get(choice.model, {}).get("price") if provider and choice else None
-    if not isinstance(price, Mapping):
-        return Decimal(0)
-    try:
-        return Decimal(str(price.get("inputPerMillion", 0))) + Decimal(str(price.get("outputPerMillion", 0)))
-    except InvalidOperation:
-        return Decimal(0)
-
-
-_REASONS = {
-    "role": "NoSuchRole",
-    "skills": "NoSkill",
-    "recipe": "NoRecipe",
-    "locale": "NoLanguage",
-    "excluded": "Excluded",
-    "lifecycle": "Suspended",
-    "permission": "PolicyDenied",
-    "live": "Unavailable",
-    "model": "ModelUnavailable",
-}
-
-
-def _why_nobody(query: RouteQuery, candidates: list[RouteCandidate]) -> str:
-    """Name the filter that stopped whoever came furthest: what stands between the task and an agent."""
-    if not candidates:
-        return "UnknownAgent" if query.agent else "NoAgents"
-    furthest = max(candidates, key=lambda c: len(c.terms))
-    return _REASONS[furthest.terms[-1].name]
+def _refused(
+    filters: Sequence[_Filter], stopped: Sequence[tuple[_Filter, frozenset[str]]], room: int
+) -> Iterator[RouteCandidate]:
+    """Some of those that a filter stopped, whoever came furthest first."""
+    order = {hard.name: position for position, hard in enumerate(filters)}
+    found = ((hard, key) for hard, out in reversed(stopped) for key in sorted(out)[: max(room, 0)])
+    for hard, key in list(found)[: max(room, 0)]:
+        passed = (_term(f.name, True, "") for f in filters[: order[hard.name]])
+        yield RouteCandidate(
+            agent=key, eligible=False, terms=(*passed, _term(hard.name, False, hard.note(key)))
+        )

@@ -5,10 +5,14 @@ import pytest
 from cadre_api.protocol.base import Effect
 from cadre_core.model import EffectiveAgent
 from cadre_core.policy.decide import Decision
-from cadre_core.routing import AgentState, RouteQuery, capabilities, route
+from cadre_core.routing import AgentState, RouteIndex, RouteQuery, capabilities, route, route_index
 from tests.unit.core.build import Docs, company, resource, set_field, snapshot
 
 IDLE = AgentState("Idle")
+
+
+def index(docs: Docs | None = None) -> RouteIndex:
+    return route_index(snapshot(docs))
 
 
 def allow(agent: EffectiveAgent) -> Decision:
@@ -23,13 +27,13 @@ def pair() -> Docs:
 
 def choose(query: RouteQuery, states: dict[str, AgentState] | None = None, docs: Docs | None = None) -> str:
     found = {f"co/{name}": IDLE for name in ("fin-1", "fin-2", "mkt-1")} | (states or {})
-    return route(snapshot(docs or pair()), query, found, allow).agent
+    return route(index(docs or pair()), query, found, allow).agent
 
 
 def test_by_role_and_by_what_the_role_inherits() -> None:
     assert choose(RouteQuery(role="marketing")) == "co/mkt-1"
     assert choose(RouteQuery(role="base")) in {"co/fin-1", "co/mkt-1", "co/fin-2"}
-    exact = route(snapshot(), RouteQuery(role="finance"), {}, allow)
+    exact = route(index(), RouteQuery(role="finance"), {}, allow)
     terms = {t.name: t for t in exact.candidates[0].terms if t.score}
     assert (exact.agent, exact.reason, terms["role"].score) == ("co/fin-1", "Chosen", 1.0)
 
@@ -59,7 +63,7 @@ def test_by_skill_tag_recipe_or_tool() -> None:
     ],
 )
 def test_nobody(query: RouteQuery, states: dict[str, AgentState], reason: str) -> None:
-    found = route(snapshot(), query, states, allow)
+    found = route(index(), query, states, allow)
     assert (found.agent, found.reason) == ("", reason)
     assert all(not c.eligible for c in found.candidates)
 
@@ -68,22 +72,22 @@ def test_a_refusal_by_policy_is_explained() -> None:
     def deny(agent: EffectiveAgent) -> Decision:
         return Decision(Effect.DENY, reason="DeniedByRule", message="not you")
 
-    found = route(snapshot(), RouteQuery(role="finance"), {}, deny)
+    found = route(index(), RouteQuery(role="finance"), {}, deny)
     assert found.reason == "PolicyDenied"
     assert found.candidates[0].terms[-1].note == "not you"
 
     def hold(agent: EffectiveAgent) -> Decision:
         return Decision(Effect.REQUIRE_APPROVAL)
 
-    assert route(snapshot(), RouteQuery(role="finance"), {}, hold).agent == "co/fin-1"
+    assert route(index(), RouteQuery(role="finance"), {}, hold).agent == "co/fin-1"
 
 
 def test_a_suspended_agent_gets_nothing_and_an_empty_chart_has_nobody() -> None:
     docs = set_field(company(), "Agent/mkt-1", "lifecycle", "Suspended")
-    assert route(snapshot(docs), RouteQuery(role="marketing"), {}, allow).reason == "Suspended"
+    assert route(index(docs), RouteQuery(role="marketing"), {}, allow).reason == "Suspended"
     docs.pop("Agent/mkt-1")
     docs.pop("Agent/fin-1")
-    assert route(snapshot(docs), RouteQuery(), {}, allow).reason == "NoAgents"
+    assert route(index(docs), RouteQuery(), {}, allow).reason == "NoAgents"
 
 
 def test_ties_go_to_the_first_key() -> None:

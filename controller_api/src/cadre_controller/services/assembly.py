@@ -23,6 +23,7 @@ from cadre_controller.services.intake import Intake
 from cadre_controller.services.intents import IntentService
 from cadre_controller.services.kernel import Kernel
 from cadre_controller.services.leases import LeaseService
+from cadre_controller.services.live_states import LiveStates
 from cadre_controller.services.masking import DetectMasker
 from cadre_controller.services.pseudonyms import PseudonymService
 from cadre_controller.services.sessions import SessionService
@@ -56,6 +57,7 @@ class Services:
     keystore: KeyStore
     masker: Masker
     chart: ChartService
+    live_states: LiveStates
     bundles: BundleService
     tasks: TaskService
     leases: LeaseService
@@ -123,12 +125,14 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     budgets = BudgetService(kernel, chart)
     sessions = SessionService(kernel, chart, pseudonyms, masker)
     approvals = ApprovalService(kernel, chart, masker)
-    intake = Intake(kernel, chart, Dispatcher(kernel, chart), sessions, budgets, masker)
+    dispatcher = Dispatcher(chart, LiveStates(kernel))
+    intake = Intake(kernel, chart, dispatcher, sessions, budgets, masker)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
         masker=masker,
         chart=chart,
+        live_states=dispatcher.live,
         bundles=BundleService(kernel, chart),
         tasks=TaskService(kernel, intake, sessions, approvals),
         leases=LeaseService(kernel, chart, Endings(kernel), masker, ttl),

@@ -21,6 +21,7 @@ from cadre_controller.store.work import BudgetHold, BudgetMove, RowMissing, Stat
 from cadre_core.model import BudgetSpec, Node, Snapshot
 
 STALE = timedelta(hours=1)
+GLANCE_SECONDS = 0.5
 _NONE = Decimal(0)
 
 
@@ -30,6 +31,17 @@ class BudgetService:
     def __init__(self, kernel: Kernel, chart: ChartService) -> None:
         self._kernel = kernel
         self._chart = chart
+        self._glances: dict[tuple[str, str], tuple[float, object, BudgetVerdict]] = {}
+
+    async def glance(self, tenant: str, agent: str) -> BudgetVerdict:
+        """The verdict of at most half a second ago: for taking in work; what is spent is checked exactly."""
+        now, snapshot = self._kernel.clock.monotonic(), self._chart.current(tenant).snapshot
+        known = self._glances.get((tenant, agent))
+        if known is not None and now - known[0] < GLANCE_SECONDS and known[1] is snapshot:
+            return known[2]
+        verdict = await self.verdict(tenant, agent)
+        self._glances[tenant, agent] = (now, snapshot, verdict)
+        return verdict
 
     async def verdict(self, tenant: str, agent: str) -> BudgetVerdict:
         """How the tightest budget on the agent's path stands before the next call."""
@@ -51,6 +63,7 @@ class BudgetService:
             call.purpose, call.trace_id, marks, call.amount, call.tokens, kernel.clock.now(),
         )  # fmt: skip
         key = f"call:{call.tenant}:{call.task_id}:{call.call_id}"
+        self._glances.clear()
         work = Work(call.tenant, (Statement("model_call_insert", row),), frozenset({key}), holds)
         try:
             await kernel.submit(work)
@@ -170,6 +183,7 @@ class BudgetService:
         result: str,
     ) -> None:
         tenant, task_id = reservation.tenant, reservation.task_id
+        self._glances.clear()
         moves = tuple(
             BudgetMove(
                 tenant, node, datetime.fromisoformat(at), spent[0], -row["amount"], spent[1], -row["tokens"]

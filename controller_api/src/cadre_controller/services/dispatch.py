@@ -1,36 +1,43 @@
-"""Choosing an agent: the core's routing, fed with live states and the policy's word on each candidate."""
+"""Choosing agents: the core's routing, fed with live states and the policy's word on each candidate."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
-from cadre_api.protocol.base import ActorType, Effect
+from cadre_api.protocol.base import ActorType
 from cadre_api.protocol.tasks import RouteResult, TaskCreate
 from cadre_controller.errors import Denied, NotFound
 from cadre_controller.ports import Actor
 from cadre_controller.services.chart import ChartService
-from cadre_controller.services.kernel import Kernel
+from cadre_controller.services.live_states import LiveStates
 from cadre_controller.services.models import LiveChart
 from cadre_core.model import EffectiveAgent, Snapshot
-from cadre_core.policy.decide import Decision, PolicyRequest, evaluate
+from cadre_core.policy.decide import Decision, PolicyProgram, PolicyRequest, evaluate
 from cadre_core.policy.request import TENANT_ADMIN, AgentResource
-from cadre_core.routing import AgentState, RouteQuery, route
+from cadre_core.routing import RouteQuery, route
 
-OFFLINE_AFTER = timedelta(seconds=60)
+DECISIONS = 20_000
+
+
+@dataclass(slots=True)
+class _Decisions:
+    """What a tenant's policies have said so far."""
+
+    program: PolicyProgram
+    found: OrderedDict[tuple[object, ...], Decision] = field(default_factory=OrderedDict)
 
 
 class Dispatcher:
     """Routes tasks."""
 
-    def __init__(self, kernel: Kernel, chart: ChartService) -> None:
-        self._kernel = kernel
+    def __init__(self, chart: ChartService, live: LiveStates) -> None:
         self._chart = chart
+        self.live = live
+        self._decisions: dict[str, _Decisions] = {}
 
     async def choose(self, actor: Actor, body: TaskCreate) -> RouteResult:
-        """The agent that should do it, with every candidate's terms; `agent` is empty when nobody may or
+        """The agents that should do it, with the terms of the best; `agent` is empty when nobody may or
         can."""
         live = self._chart.current(actor.tenant)
-        states = await self._states(actor.tenant)
         node = node_of(live.snapshot, actor)
         asker = actor.id.removeprefix("agent:") if actor.type is ActorType.AGENT else ""
         query = RouteQuery(
@@ -38,14 +45,28 @@ class Dispatcher:
             role=body.role,
             skills=body.skills,
             recipe=body.recipe,
-            exclude=frozenset({asker} if asker else ()),
+            languages=body.languages,
+            residency=body.data_residency,
+            exclude=frozenset({*body.exclude, asker} - {""}),
             near=live.snapshot.nodes[node].path if node else (),
+            wanted=body.fan_out.count if body.fan_out is not None else 1,
         )
+        states = await self.live.states(actor.tenant, live.index)
+        found = route(live.index, query, states, lambda agent: self._decide(live, actor, agent, body))
+        self.live.given(actor.tenant, found.agents)
+        return found
 
-        def decide(agent: EffectiveAgent) -> Decision:
-            return _strict(route_decision(live, actor, agent, body))
-
-        return route(live.snapshot, query, states, decide)
+    def _decide(self, live: LiveChart, actor: Actor, agent: EffectiveAgent, body: TaskCreate) -> Decision:
+        """The policy's word, kept as long as the policies: it depends on nothing but this key."""
+        known = self._decisions.get(actor.tenant)
+        if known is None or known.program is not live.program:
+            known = self._decisions[actor.tenant] = _Decisions(live.program)
+        key = (policy_subject(actor), agent.key, body.role, body.recipe, body.priority)
+        if key not in known.found:
+            known.found[key] = route_decision(live, actor, agent, body)
+            while len(known.found) > DECISIONS:
+                known.found.popitem(last=False)
+        return known.found[key]
 
     async def require(self, actor: Actor, body: TaskCreate) -> RouteResult:
         """The same, or the refusal: NotFound(NoAgent…), Denied(PolicyDenied)."""
@@ -53,9 +74,8 @@ class Dispatcher:
         if result.agent:
             return result
         if result.reason == "PolicyDenied":
-            notes = [
-                c.terms[-1].note for c in result.candidates if c.terms and c.terms[-1].name == "permission"
-            ]
+            refused = (c for c in result.candidates if c.terms and c.terms[-1].name == "permission")
+            notes = [c.terms[-1].note for c in refused]
             raise Denied(
                 "PolicyDenied", notes[0] if notes else "policy gives nobody this task", "ask a tenant admin"
             )
@@ -63,23 +83,6 @@ class Dispatcher:
         raise NotFound(
             result.reason, f"no agent can take this task ({wanted})", "try POST /api/v1/tasks/route"
         )
-
-    async def _states(self, tenant: str) -> Mapping[str, AgentState]:
-        now = self._kernel.clock.now()
-        live = {row["agent"]: row for row in await self._kernel.db.fetch(tenant, "agents_live", tenant)}
-        load = {row["agent"]: row for row in await self._kernel.db.fetch(tenant, "agent_load", tenant)}
-        states = {}
-        for agent in live.keys() | load.keys():
-            seen = live.get(agent)
-            fresh = seen is not None and now - seen["seen_at"] < OFFLINE_AFTER
-            state = AgentState(seen["state"] if seen is not None and fresh else "Offline")
-            if agent in load:
-                oldest = load[agent]["oldest"]
-                age = (now - oldest).total_seconds() if oldest is not None else 0.0
-                busy, queued = load[agent]["running"], load[agent]["queued"]
-                state = replace(state, running=busy, queued=queued, oldest_queued_seconds=age)
-            states[agent] = state
-        return states
 
 
 def route_decision(live: LiveChart, actor: Actor, agent: EffectiveAgent, body: TaskCreate) -> Decision:
@@ -119,10 +122,3 @@ def node_of(snapshot: Snapshot, actor: Actor) -> str:
         return snapshot.root
     homes = [n for n in snapshot.nodes.values() if any(m.person == actor.person for m in n.members)]
     return max(homes, key=lambda n: (len(n.path), n.key)).key if homes else ""
-
-
-def _strict(decision: Decision) -> Decision:
-    """A route that needs an approval is not taken: there is nobody to wait for it yet."""
-    if decision.effect is Effect.REQUIRE_APPROVAL:
-        return replace(decision, effect=Effect.DENY)
-    return decision

@@ -27,6 +27,8 @@ _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 @dataclass(frozen=True, slots=True)
 class _Masked:
+    given: str
+    """The prompt as it came, with the recipe around it: never stored."""
     prompt: str
     context: dict[str, str]
     counts: dict[str, int]
@@ -85,12 +87,12 @@ class Intake:
         masked = await self._mask(request, agent)
         view = self._view(request, masked)
         if body.dry_run:
-            return Created(view, replayed=False)
+            return Created(view, replayed=False, prompt=masked.given)
         work = self._work(request, view, masked, key, request_hash)
         outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
             return Created(TaskView.model_validate(outcome.replayed), replayed=True)
-        return Created(view, replayed=False)
+        return Created(view, replayed=False, prompt=masked.given)
 
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
         if not key:
@@ -112,7 +114,7 @@ class Intake:
                 "TooDeep", f"tasks may call for tasks {MAX_DEPTH} deep", "answer with what you have"
             )
         route = await self.dispatcher.require(actor, body)
-        if await self._budgets.verdict(actor.tenant, route.agent) is BudgetVerdict.STOP:
+        if await self._budgets.glance(actor.tenant, route.agent) is BudgetVerdict.STOP:
             node = self._chart.agent(actor.tenant, route.agent).node
             raise BudgetExceeded(node, BudgetVerdict.STOP.value)
         session_id, fresh = body.session_id, False
@@ -140,13 +142,10 @@ class Intake:
                 tenant, request.parent.session_id, request.session_id, texts, actor=actor
             )
         rules: GuardRules = self._chart.guard_rules(tenant, agent.key)
-        prompt = await self._masker.mask(tenant, request.session_id, text, rules)
-        context = await self._masker.mask_json(tenant, request.session_id, dict(request.body.context), rules)
-        counts = dict(prompt.counts)
-        for kind, count in context.counts.items():
-            counts[kind] = counts.get(kind, 0) + count
-        values = context.value if isinstance(context.value, dict) else {}
-        return _Masked(prompt.text, {str(k): str(v) for k, v in values.items()}, counts)
+        given = [text, dict(request.body.context)]
+        masked = await self._masker.mask_json(tenant, request.session_id, given, rules)
+        prompt, context = masked.value if isinstance(masked.value, list) else ("", {})
+        return _Masked(text, prompt, {str(k): str(v) for k, v in context.items()}, dict(masked.counts))
 
     def _view(self, request: _Request, masked: _Masked) -> TaskView:
         parent, task_id = request.parent, self._kernel.ids.new("task")
@@ -180,9 +179,7 @@ class Intake:
         traced = view.trace_id
         entries = (
             kernel.audit(actor, "task.create", target, "ok", Facts(about, masked.counts, trace_id=traced)),
-            kernel.audit(
-                actor, "task.route", target, "ok", Facts(_explained(request.route), trace_id=traced)
-            ),
+            kernel.audit(actor, "task.route", target, "ok", Facts(_in_short(request.route), trace_id=traced)),
         )
         idempotency = Idempotency(tenant, _scope(actor), key, request_hash, response) if key else None
         channels = (queue_channel(tenant, view.agent), f"task:{tenant}:{view.parent_task_id}")
@@ -252,10 +249,13 @@ def _filled(agent: EffectiveAgent, body: TaskCreate) -> str:
 
 
 def _explained(route: RouteResult) -> dict[str, object]:
-    """The routing decision for story and audit: who, why, and what spoke against the others."""
+    """The routing decision for the story: who, why, and what spoke against the others."""
     return {
         "agent": route.agent,
+        "agents": list(route.agents),
         "reason": route.reason,
+        "total": route.total,
+        "rejected": route.rejected,
         "candidates": [
             {
                 "agent": candidate.agent,
@@ -263,8 +263,19 @@ def _explained(route: RouteResult) -> dict[str, object]:
                 "score": str(candidate.score),
                 "terms": {t.name: t.note or str(t.score) for t in candidate.terms if not t.ok or t.score},
             }
-            for candidate in route.candidates[:10]
+            for candidate in route.candidates
         ],
+    }
+
+
+def _in_short(route: RouteResult) -> dict[str, object]:
+    """The same for the audit: the story it goes with is bound by its digest."""
+    return {
+        "agent": route.agent,
+        "reason": route.reason,
+        "scores": {c.agent: str(c.score) for c in route.candidates if c.eligible},
+        "rejected": route.rejected,
+        "explanation": digest(_explained(route)),
     }
 
 

@@ -12,6 +12,7 @@ from cadre_api.protocol.tasks import ApprovalView, TaskView
 from cadre_core.model import ApprovalRule, Problem, Snapshot
 from cadre_core.plan import AgentChange
 from cadre_core.policy.decide import PolicyProgram
+from cadre_core.route_index import RouteIndex
 
 Item = TypeVar("Item")
 
@@ -22,6 +23,7 @@ class LiveChart:
 
     snapshot: Snapshot
     program: PolicyProgram
+    index: RouteIndex
     persons_by_id: Mapping[str, str] = field(default_factory=dict)
     """Opaque person id -> chart key."""
 
@@ -52,6 +54,8 @@ class Created:
 
     view: TaskView
     replayed: bool
+    prompt: str = ""
+    """What the requester gave, unmasked; empty when the answer is an earlier request's."""
 
 
 @dataclass(frozen=True, slots=True)

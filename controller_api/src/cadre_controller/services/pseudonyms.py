@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from cadre_api.protocol.base import ActorType
 from cadre_api.protocol.guard import IssueItem
 from cadre_controller.ports import Actor
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.rates import RateLimiter
+from cadre_controller.services.token_keys import TokenKeys
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import Statement, Work
 from cadre_detect.tokens import make_token
@@ -25,16 +27,21 @@ class PseudonymService:
     def __init__(self, kernel: Kernel, chart: ChartService) -> None:
         self._kernel = kernel
         self._chart = chart
+        self._keys = TokenKeys(kernel)
         self._rate = RateLimiter(kernel.clock, RESTORES_PER_MINUTE, "tokens")
 
     async def issue(self, actor: Actor, session_id: str, items: Sequence[IssueItem]) -> tuple[str, ...]:
-        """Tokens in the order of the items, granted to the session. Raises RateLimited."""
+        """Tokens in the order of the items, granted to the session. Raises RateLimited.
+
+        Our own masker is not limited: what it may take in is bounded where it comes in.
+        """
         if not items:
             return ()
         tenant = actor.tenant
-        self._rate.take(f"{actor.id}", len(items))
-        keys = self._kernel.keystore.tenant(tenant)
-        tokens = tuple(make_token(keys.token_key, keys.token_version, i.entity_type, i.value) for i in items)
+        if actor.type is not ActorType.SYSTEM:
+            self._rate.take(f"{tenant}/{actor.id}", len(items))
+        version = await self._keys.version(tenant, session_id)
+        tokens = await self._tokens(tenant, version, items)
         fresh = dict(zip(tokens, items, strict=True))
         held = await self._granted(tenant, session_id, list(fresh))
         renew = self._kernel.clock.now() + RENEW_BEFORE
@@ -44,7 +51,7 @@ class PseudonymService:
             if token not in held or held[token]["expires_at"] < renew
         }
         if missing:
-            await self._store(actor, session_id, missing)
+            await self._store(actor, session_id, version, missing)
         return tokens
 
     async def restore(
@@ -57,7 +64,7 @@ class PseudonymService:
         wanted = sorted(set(tokens))
         if not wanted:
             return {}
-        self._rate.take(f"{actor.id}", len(wanted))
+        self._rate.take(f"{actor.tenant}/{actor.id}", len(wanted))
         rows = await self._granted(actor.tenant, session_id, wanted)
         cleared = {token: row for token, row in rows.items() if row["data_class"] in clearance}
         keys = self._kernel.keystore.tenant(actor.tenant)
@@ -93,6 +100,10 @@ class PseudonymService:
         wanted = sorted(set(candidates))
         return frozenset(await self._granted(tenant, session_id, wanted)) if wanted else frozenset()
 
+    async def rotate(self, actor: Actor) -> str:
+        """Give sessions that begin from now on a new token key; its version. Raises Conflict."""
+        return await self._keys.rotate(actor)
+
     async def purge(self, tenants: Sequence[str]) -> int:
         """Forget expired values; returns how many grants went with them."""
         return await self._kernel.db.execute(tenants, "pseudonym_purge", self._kernel.clock.now())
@@ -103,7 +114,17 @@ class PseudonymService:
         )
         return {row["token"]: row for row in rows}
 
-    async def _store(self, actor: Actor, session_id: str, items: Mapping[str, IssueItem]) -> None:
+    async def _tokens(self, tenant: str, version: str, items: Sequence[IssueItem]) -> tuple[str, ...]:
+        key = await self._keys.key(tenant, version)
+        people = self._chart.people(tenant)
+        return tuple(
+            make_token(key, version, i.entity_type, i.value, people.link(i.entity_type, i.value))
+            for i in items
+        )
+
+    async def _store(
+        self, actor: Actor, session_id: str, version: str, items: Mapping[str, IssueItem]
+    ) -> None:
         tenant, kernel = actor.tenant, self._kernel
         keys = kernel.keystore.tenant(tenant)
         expires = kernel.clock.now() + LIFETIME
@@ -111,7 +132,7 @@ class PseudonymService:
         for token, item in items.items():
             sealed = keys.seal(item.value.encode(), context_of(tenant, token))
             data_class = self._chart.data_class(tenant, item.entity_type)
-            row = (tenant, token, item.entity_type, data_class, sealed, keys.token_version, expires)
+            row = (tenant, token, item.entity_type, data_class, sealed, version, expires)
             statements += [
                 Statement("pseudonym_put", row),
                 Statement("grant_put", (tenant, session_id, token)),

@@ -13,16 +13,25 @@ async def append(connection: Any, queries: Mapping[str, str], entries: Sequence[
     if not entries:
         return
     tenants = sorted({entry.tenant for entry in entries})
-    await connection.fetch(queries["audit_ensure_heads"], tenants, GENESIS)
-    locked = await connection.fetch(queries["audit_lock_heads"], tenants)
-    heads: dict[str, tuple[int, str]] = {row["tenant"]: (row["seq"], row["hash"]) for row in locked}
+    heads = await _locked(connection, queries, tenants)
     rows = [_seal_next(heads, entry) for entry in entries]
-    await connection.fetch(queries["audit_insert"], *map(list, zip(*rows, strict=True)))
     salts = [(e.tenant, e.event_id, name, salt) for e in entries for name, salt in e.salts.items()]
     if salts:
         await connection.fetch(queries["audit_insert_salts"], *map(list, zip(*salts, strict=True)))
     advanced = [(tenant, *heads[tenant]) for tenant in tenants]
-    await connection.fetch(queries["audit_advance"], *map(list, zip(*advanced, strict=True)))
+    columns = (*map(list, zip(*rows, strict=True)), *map(list, zip(*advanced, strict=True)))
+    await connection.fetch(queries["audit_append"], *columns)
+
+
+async def _locked(
+    connection: Any, queries: Mapping[str, str], tenants: Sequence[str]
+) -> dict[str, tuple[int, str]]:
+    """The heads, locked; a tenant's first is made here."""
+    found = await connection.fetch(queries["audit_lock_heads"], tenants)
+    if len(found) < len(tenants):
+        await connection.fetch(queries["audit_ensure_heads"], tenants, GENESIS)
+        found = await connection.fetch(queries["audit_lock_heads"], tenants)
+    return {row["tenant"]: (row["seq"], row["hash"]) for row in found}
 
 
 def _seal_next(heads: dict[str, tuple[int, str]], entry: AuditEntry) -> tuple[object, ...]:

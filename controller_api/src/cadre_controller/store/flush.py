@@ -82,8 +82,7 @@ class Flush:
 
     async def _inside(self, connection: Any) -> None:
         tenants = ",".join(sorted({work.tenant for work in self._works}))
-        await connection.fetch(self._queries["flush_scope"], tenants)
-        if not await connection.fetch(self._queries["flush_begin"], self._id):
+        if not await connection.fetch(self._queries["flush_begin"], self._id, tenants):
             raise AlreadyCommitted
         await self._replay_known(connection)
         ledger = await self._admit(connection)

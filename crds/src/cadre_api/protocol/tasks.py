@@ -23,6 +23,25 @@ class TaskState(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
 
 
+class FanOutMode(StrEnum):
+    """What several agents that get one task are to do."""
+
+    ALL = "All"
+    """Everyone who may does it."""
+    ANY_N = "AnyN"
+    """The best `count` do it."""
+    FIRST = "First"
+    """The best `count` begin; the first result counts, and the others are cancelled."""
+
+
+class FanOut(Message):
+    """Give a task to several agents at once."""
+
+    mode: FanOutMode
+    count: int = Field(default=0, ge=0, le=100)
+    """How many agents; 0 = everyone who may."""
+
+
 class TaskCreate(Message):
     """POST /api/v1/tasks. The prompt is masked before anything is committed."""
 
@@ -32,6 +51,13 @@ class TaskCreate(Message):
     role: str = ""
     """RoleProfile name the agent must have, e.g. `finance`."""
     skills: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """Any of these must be spoken, as BCP 47 tags."""
+    data_residency: str = ""
+    """Only agents whose locale keeps data there, e.g. `eu`."""
+    exclude: tuple[str, ...] = ()
+    """Agents `namespace/name` that must not get it."""
+    fan_out: FanOut | None = None
     recipe: str = ""
     """Recipe of the chosen profile; `parameters` fill it and the prompt is appended."""
     parameters: dict[str, str] = {}
@@ -66,8 +92,15 @@ class RouteResult(Message):
     """Who got the task and why."""
 
     agent: str = ""
+    agents: tuple[str, ...] = ()
+    """Everyone who got it, best first; more than one only with a fan-out."""
     candidates: tuple[RouteCandidate, ...] = ()
+    """The best ten, or those that came furthest; every filter and score term of each."""
     reason: str = ""
+    total: int = 0
+    """How many agents were considered."""
+    rejected: dict[str, int] = {}
+    """How many agents each filter stopped."""
 
 
 class Usage(Message):

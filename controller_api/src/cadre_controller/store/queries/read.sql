@@ -30,6 +30,11 @@ SELECT agent, count(*) FILTER (WHERE state = 'Queued') AS queued, count(*) FILTE
 FROM tasks WHERE tenant = $1 AND state IN ('Queued', 'Running', 'Waiting')
 GROUP BY agent;
 
+-- name: agent_latency
+SELECT agent, avg(extract(epoch FROM updated_at - coalesce(started_at, created_at)))::float8 AS seconds FROM tasks
+WHERE tenant = $1 AND created_at >= $2 AND state = 'Succeeded'
+GROUP BY agent;
+
 -- name: session_get
 SELECT s.tenant, s.id, s.state, s.created_by, s.parent_session_id, s.created_at,
        coalesce((SELECT jsonb_agg(p.participant ORDER BY p.joined_at, p.participant) FROM session_participants p
@@ -63,7 +68,7 @@ SELECT * FROM tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, i
 -- name: task_claimable
 SELECT * FROM tasks
 WHERE tenant = $1 AND agent = $2 AND state = 'Queued' AND available_at <= $3 AND deadline_at > $3
-ORDER BY priority DESC, created_at, id
+ORDER BY rank, id
 LIMIT $4 FOR UPDATE SKIP LOCKED;
 
 -- name: task_held

@@ -1,11 +1,9 @@
 -- name: flush_begin
-INSERT INTO flushes (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id;
+WITH scope AS (SELECT set_config('cadre.tenants', $2, true))
+INSERT INTO flushes (id) SELECT $1 FROM scope ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: flush_committed
 SELECT id FROM flushes WHERE id = $1;
-
--- name: flush_scope
-SELECT set_config('cadre.tenants', $1, true);
 
 -- name: flush_notify
 SELECT pg_notify('cadre', payload) FROM unnest($1::text[]) AS n(payload);
@@ -68,20 +66,19 @@ RETURNING tenant;
 -- name: audit_lock_heads
 SELECT tenant, seq, hash FROM audit_heads WHERE tenant = ANY($1::text[]) ORDER BY tenant FOR UPDATE;
 
--- name: audit_insert
-INSERT INTO audit_events (tenant, seq, event_id, prev_hash, hash, canonical, at, actor_id, action, target, result,
-                          trace_id)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
-                     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-RETURNING seq;
+-- name: audit_append
+WITH links AS (
+    INSERT INTO audit_events (tenant, seq, event_id, prev_hash, hash, canonical, at, actor_id, action, target, result,
+                              trace_id)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[],
+                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+)
+UPDATE audit_heads h SET seq = r.seq, hash = r.hash
+FROM unnest($13::text[], $14::bigint[], $15::text[]) AS r(tenant, seq, hash)
+WHERE h.tenant = r.tenant
+RETURNING h.tenant;
 
 -- name: audit_insert_salts
 INSERT INTO audit_salts (tenant, event_id, field, salt)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
 RETURNING field;
-
--- name: audit_advance
-UPDATE audit_heads h SET seq = r.seq, hash = r.hash
-FROM unnest($1::text[], $2::bigint[], $3::text[]) AS r(tenant, seq, hash)
-WHERE h.tenant = r.tenant
-RETURNING h.tenant;

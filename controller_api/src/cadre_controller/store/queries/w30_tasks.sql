@@ -8,9 +8,10 @@ WITH r AS (
 ), ins AS (
     INSERT INTO tasks (tenant, id, state, agent, requester, session_id, parent_task_id, root_task_id, depth, prompt,
                        context, max_attempts, priority, available_at, created_at, updated_at, deadline_at, trace_id,
-                       traceparent, route)
+                       traceparent, route, rank)
     SELECT tenant, id, 'Queued', agent, requester, session_id, parent_task_id, root_task_id, depth, prompt,
-           context::jsonb, max_attempts, priority, at, at, at, deadline_at, trace_id, traceparent, route::jsonb
+           context::jsonb, max_attempts, priority, at, at, at, deadline_at, trace_id, traceparent, route::jsonb,
+           at - priority * interval '36 seconds'
     FROM r ORDER BY ord
     ON CONFLICT DO NOTHING
     RETURNING tenant, id
@@ -27,7 +28,8 @@ FOR UPDATE OF t;
 -- name: task_lease
 UPDATE tasks t SET
     state = 'Running', attempt = t.attempt + 1, fence = t.fence + 1, lease_instance = r.instance,
-    lease_expires_at = r.expires_at, updated_at = r.at, reason = '', message = '', cancel_pending = false
+    lease_expires_at = r.expires_at, updated_at = r.at, started_at = r.at, reason = '', message = '',
+    cancel_pending = false
 FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[])
     AS r(ord, tenant, id, fence, instance, expires_at, at)
 WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state = 'Queued'

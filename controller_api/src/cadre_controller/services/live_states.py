@@ -1,0 +1,90 @@
+"""How the agents are right now, read at most a few times a second however many tasks come in, and corrected
+by what this process hands out meanwhile."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from cadre_controller.services.kernel import Kernel
+from cadre_core.model import EffectiveAgent
+from cadre_core.routing import AgentState, RouteIndex
+
+OFFLINE_AFTER = timedelta(seconds=60)
+FRESH_SECONDS = 0.25
+LATENCY_SECONDS = 30.0
+LATENCY_WINDOW = timedelta(hours=1)
+
+Usable = Callable[[EffectiveAgent], bool]
+"""Whether one of the agent's models for work can be asked now."""
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """What was read of one tenant, and when."""
+
+    states: dict[str, AgentState] = field(default_factory=dict)
+    read_at: float = float("-inf")
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long an agent's tasks took within the window."""
+    seconds_at: float = float("-inf")
+
+
+class LiveStates:
+    """States for routing, shared by all requests of this process."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._tenants: defaultdict[str, _Tenant] = defaultdict(_Tenant)
+        self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.usable: Usable = lambda _: True
+
+    async def states(self, tenant: str, index: RouteIndex) -> Mapping[str, AgentState]:
+        """Agent -> state; agents nobody has seen are absent."""
+        known = self._tenants[tenant]
+        if not self._is_fresh(known):
+            async with self._reading[tenant]:
+                if not self._is_fresh(known):
+                    await self._read(tenant, known, index)
+        return known.states
+
+    def given(self, tenant: str, agents: Iterable[str]) -> None:
+        """Count work handed out since the last reading, so that a burst does not all go to one agent."""
+        states = self._tenants[tenant].states
+        for agent in agents:
+            state = states.get(agent, AgentState())
+            states[agent] = replace(state, queued=state.queued + 1)
+
+    def forget(self, tenant: str) -> None:
+        """Read anew next time: something changed that routing must see at once."""
+        self._tenants[tenant].read_at = float("-inf")
+
+    def _is_fresh(self, known: _Tenant) -> bool:
+        return self._kernel.clock.monotonic() - known.read_at < FRESH_SECONDS
+
+    async def _read(self, tenant: str, known: _Tenant, index: RouteIndex) -> None:
+        kernel, began = self._kernel, self._kernel.clock.monotonic()
+        now = kernel.clock.now()
+        if began - known.seconds_at > LATENCY_SECONDS:
+            since = now - LATENCY_WINDOW
+            rows = await kernel.db.fetch(tenant, "agent_latency", tenant, since)
+            known.seconds = {row["agent"]: row["seconds"] for row in rows}
+            known.seconds_at = began
+        live = {row["agent"]: row for row in await kernel.db.fetch(tenant, "agents_live", tenant)}
+        load = {row["agent"]: row for row in await kernel.db.fetch(tenant, "agent_load", tenant)}
+        unusable = {key for key, agent in index.agents.items() if not self.usable(agent)}
+        states = {}
+        for agent in live.keys() | load.keys() | known.seconds.keys() | unusable:
+            seen, work = live.get(agent), load.get(agent)
+            fresh = seen is not None and now - seen["seen_at"] < OFFLINE_AFTER
+            oldest = work["oldest"] if work is not None else None
+            states[agent] = AgentState(
+                state=seen["state"] if seen is not None and fresh else "Offline",
+                running=work["running"] if work is not None else 0,
+                queued=work["queued"] if work is not None else 0,
+                oldest_queued_seconds=max((now - oldest).total_seconds(), 0.0) if oldest else 0.0,
+                model_available=agent not in unusable,
+                run_seconds=known.seconds.get(agent, 0.0),
+            )
+        known.states, known.read_at = states, began
