@@ -1,7 +1,7 @@
 """Builds the real programs that tests run on (etcd, kube-apiserver, helm) from pinned Go modules.
 
-`python -m tests.support.gobuild kube` builds ahead of time. Products are keyed by their inputs and kept in
-`.cache/` outside git: the first build takes minutes, later ones nothing.
+`python -m tests.support.gobuild kube chart` builds ahead of time. Products are keyed by their inputs and kept
+in `.cache/` outside git: the first build takes minutes, later ones nothing.
 """
 
 import fcntl
@@ -32,15 +32,32 @@ class Program:
 
 
 ETCD = Program("etcd", _MODULES / "etcd", ".")
-APISERVER = Program(
-    "kube-apiserver",
-    _MODULES / "apiserver",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    f"-s -w -X {_VERSION}.gitVersion=v1.34.4 -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
+KUBERNETES = "v1.34.4"
+
+
+def _kubernetes(name: str) -> Program:
+    version = f"-X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
+    return Program(name, _MODULES / "upstream", f"k8s.io/kubernetes/cmd/{name}", f"-s -w {version}")
+
+
+APISERVER = _kubernetes("kube-apiserver")
+KUBECTL = _kubernetes("kubectl")
+CONTROL_PLANE = (APISERVER, _kubernetes("kube-controller-manager"), _kubernetes("kube-scheduler"))
+KUBE_PROXY = _kubernetes("kube-proxy")
+NODE = (_kubernetes("kubeadm"), _kubernetes("kubelet"), KUBECTL)
+COREDNS = Program("coredns", _MODULES / "coredns", ".")
+NETPOL = Program("netpol", _MODULES / "netpol", ".")
+LOCAL_PATH = Program(
+    "local-path-provisioner", _MODULES / "local-path", "github.com/rancher/local-path-provisioner"
 )
+KIND = Program("kind", _MODULES / "kind", "sigs.k8s.io/kind")
 HELM = Program("helm", _MODULES / "helm", "helm.sh/helm/v3/cmd/helm")
 LUA = Program("lua", _MODULES / "lua", ".")
-GROUPS = {"kube": (ETCD, APISERVER), "chart": (HELM, LUA)}
+GROUPS = {
+    "kube": (ETCD, APISERVER),
+    "chart": (HELM, LUA),
+    "cluster": (KIND, ETCD, *CONTROL_PLANE, KUBE_PROXY, *NODE, COREDNS, NETPOL, LOCAL_PATH, HELM),
+}
 
 
 class ProgramUnavailableError(Exception):

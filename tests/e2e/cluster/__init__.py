@@ -1,0 +1,1 @@
+"""A real Kubernetes cluster for tests, made from packages and modules where no container registry answers."""

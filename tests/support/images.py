@@ -1,0 +1,89 @@
+"""The project's own images, built from its Dockerfile with the Docker daemon and base image that can be had."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.cluster import debian
+from tests.e2e.cluster.host import docker
+from tests.e2e.cluster.steps import CACHE, REPOSITORY, StepFailedError, exclusive, timed
+
+TARGETS = ("operator", "controller", "guard", "agent")
+_PULLED = "debian:12-slim"
+_CERTIFICATES = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of this checkout."""
+
+    target: str
+    name: str
+    """With a tag that names the content."""
+    identity: str
+    size: int
+    """Bytes."""
+
+
+def build_all() -> tuple[Image, ...]:
+    """Build every target; layers whose inputs did not change are reused."""
+    with exclusive("images"):
+        base = _base()
+        authority = _extra_ca()
+        return tuple(_build(target, base, authority) for target in TARGETS)
+
+
+def _build(target: str, base: str, authority: str) -> Image:
+    moving = f"cadre/{target}:built"
+    arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={authority}"]
+    with timed(f"image {target}"):
+        docker(
+            "build",
+            "--network=host",
+            *arguments,
+            "--target",
+            target,
+            "--tag",
+            moving,
+            REPOSITORY,
+            timeout=3600,
+        )
+    identity, size = docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", moving).split()
+    name = f"cadre/{target}:{identity.removeprefix('sha256:')[:12]}"
+    docker("tag", moving, name)
+    return Image(target, name, identity, int(size))
+
+
+def _base() -> str:
+    """Debian from a registry where one answers, else from packages."""
+    if docker("image", "ls", "--quiet", _PULLED).strip():
+        return _PULLED
+    try:
+        docker("pull", "--quiet", _PULLED, timeout=60)
+    except StepFailedError:
+        return _made_base()
+    return _PULLED
+
+
+def _made_base() -> str:
+    root = debian.base()
+    name = f"cadre/base:{root.name.rpartition('-')[2]}"
+    if not docker("image", "ls", "--quiet", name).strip():
+        with timed("base image"):
+            packed = CACHE / "base.tar"
+            shutil.make_archive(str(packed.with_suffix("")), "tar", root)
+            docker("import", packed, name)
+            packed.unlink()
+    return name
+
+
+def _extra_ca() -> str:
+    """What this machine trusts, in the build context: builds may pass a proxy that inspects TLS."""
+    folder = REPOSITORY / ".cache" / "extra-ca"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "machine.crt"
+    content = _CERTIFICATES.read_bytes() if _CERTIFICATES.exists() else b""
+    if not target.exists() or target.read_bytes() != content:
+        target.write_bytes(content)
+    return str(folder.relative_to(REPOSITORY))
