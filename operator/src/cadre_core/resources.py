@@ -25,6 +25,8 @@ class Resources:
     objects: Mapping[str, Mapping[str, Resource]]
     positions: Mapping[tuple[str, str], Mapping[str, Position]] = field(default_factory=dict)
     """(kind, key) -> field path -> place; the empty path is the object itself."""
+    invalid: frozenset[tuple[str, str]] = frozenset()
+    """(kind, key) of what is refused by itself: a reference to it is no problem of its own."""
 
     @classmethod
     def of_models(cls, models: Iterable[Resource]) -> "Resources":

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cadre_local.paths import Home, write_private
 SUFFIXES = frozenset({".yaml", ".yml"})
 RESOURCE = re.compile(r"^(apiVersion|kind)\s*:", re.MULTILINE)
 """What makes a YAML file a resource file; scenarios and values lie beside charts and are none."""
+SCENARIO = re.compile(r"^format\s*:\s*cadre-scripted/", re.MULTILINE)
 FOREIGN = frozenset({"kustomization.yaml", "kustomization.yml"})
 SIZE_LIMIT = 8 * 1024 * 1024
 """Bytes of all documents together."""
@@ -21,8 +23,8 @@ SOURCE = "source"
 Documents = tuple[tuple[str, str], ...]
 
 
-def read_documents(source: Path) -> Documents:
-    """(name, text) of a file, or of every resource file below a directory."""
+def read_documents(source: Path, tell: Callable[[str], None] | None = None) -> Documents:
+    """(name, text) of a file, or of every resource file below a directory; `tell` gets what is left out."""
     if not source.exists():
         raise CadreError(
             "ChartNotFound", f"{source} does not exist", "pass -f a directory or a YAML file", Exit.USAGE
@@ -34,6 +36,9 @@ def read_documents(source: Path) -> Documents:
         if source.is_dir()
         else documents
     )
+    for name, text in documents:
+        if tell and (name, text) not in chosen and not SCENARIO.search(text):
+            tell(f"left out {name}: it has no apiVersion and no kind, so it is no resource")
     if not any(text.strip() for _, text in chosen):
         raise CadreError(
             "ChartEmpty",

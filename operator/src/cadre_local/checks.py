@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from cadre_local import goose, lock, ports, postgres
+from cadre_local.check import Check
 from cadre_local.errors import CadreError
 from cadre_local.paths import Home
 
@@ -24,16 +24,6 @@ CLONE_FLAGS = {
     "ipc": 0x08000000,
 }
 """Linux namespaces (clone(2)) that keep an agent apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The outcome of one check: `Ok`, `Warn` (works with less) or `Fail`."""
-
-    name: str
-    result: str
-    message: str
-    fix: str = ""
 
 
 def run_all(home: Home, environ: Mapping[str, str], needed: Mapping[str, int]) -> tuple[Check, ...]:

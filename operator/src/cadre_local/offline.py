@@ -5,6 +5,7 @@ from cadre_core.compile import compile_chart
 from cadre_core.load import parse_documents
 from cadre_core.model import Snapshot
 from cadre_core.plan import plan
+from cadre_core.resources import Resources
 from cadre_local.charts import Documents
 from cadre_local.problems import ChartInvalidError
 
@@ -17,6 +18,28 @@ def check(documents: Documents) -> Snapshot:
     if everything or compiled.snapshot is None:
         raise ChartInvalidError(everything)
     return compiled.snapshot
+
+
+def plain_documents(documents: Documents) -> list[type_json]:
+    """The objects of files as JSON; raises `ChartInvalidError`."""
+    resources, problems = parse_documents(documents)
+    if problems:
+        raise ChartInvalidError(problems)
+    models = (model for found in resources.objects.values() for model in found.values())
+    return [model.model_dump(mode="json", by_alias=True, exclude_unset=True) for model in models]
+
+
+def compiled(resources: Resources) -> Snapshot:
+    """Compile what does not come from files alone; raises `ChartInvalidError`."""
+    found = compile_chart(resources)
+    if found.problems or found.snapshot is None:
+        raise ChartInvalidError(found.problems)
+    return found.snapshot
+
+
+def compiled_or_none(resources: Resources) -> Snapshot | None:
+    """Compile; None when there is nothing, or nothing that compiles."""
+    return compile_chart(resources).snapshot if any(resources.objects.values()) else None
 
 
 def offline_plan(old: Snapshot | None, new: Snapshot) -> type_json:

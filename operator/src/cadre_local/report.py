@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.tasks import ApprovalState, ApprovalView
 from cadre_local.client.api import CadreApi
+from cadre_local.client.usage import tokens_today
 from cadre_local.errors import CadreError
+from cadre_local.objects import dig
+from cadre_local.objects import key_of as key_of_document
 from cadre_local.paths import Home
 from cadre_local.state import Child, RunState
 from cadre_local.supervise.fleet import key_of, should_run
@@ -38,7 +41,7 @@ def build(home: Home, state: RunState, api: CadreApi | None, why_not: str = "") 
         "providers": _providers(api) if api else [],
         "waitingApprovals": len(_waiting(api)) if api else 0,
         "nodes": _nodes(api) if api else [],
-        "agents": [_agent(row, children) for row in api.agents()] if api else _guards_only(state.children),
+        "agents": _agents(api, children) if api else _guards_only(state.children),
     }
 
 
@@ -91,20 +94,27 @@ def _providers(api: CadreApi) -> list[type_json]:
     found = []
     for document in _documents(api, "ModelProvider"):
         url = provider_url(document)
-        found.append({"name": name_of(document), "url": url, "reachable": reachable(url)})
+        found.append({"name": key_of_document(document), "url": url, "reachable": reachable(url)})
     return found
 
 
 def _nodes(api: CadreApi) -> list[type_json]:
     return [
         {
-            "key": name_of(document),
+            "key": key_of_document(document),
             "type": dig(document, "spec", "type"),
             "title": dig(document, "spec", "title"),
-            "parent": dig(document, "spec", "parentRef", "name"),
+            "parent": _parent(document),
         }
         for document in _documents(api, "OrgNode")
     ]
+
+
+def _parent(document: type_json) -> str:
+    """Key of the node above; empty at the root."""
+    name = dig(document, "spec", "parentRef", "name")
+    place = dig(document, "spec", "parentRef", "namespace") or dig(document, "metadata", "namespace")
+    return f"{place}/{name}" if name else ""
 
 
 def _waiting(api: CadreApi) -> Sequence[ApprovalView]:
@@ -119,6 +129,11 @@ def _documents(api: CadreApi, kind: str) -> Sequence[type_json]:
         return api.resources(kind)
     except CadreError:
         return ()
+
+
+def _agents(api: CadreApi, children: Mapping[str, Child]) -> list[type_json]:
+    tokens = tokens_today(api)
+    return [_agent(row, children) | {"tokens": tokens.get(key_of(row), 0)} for row in api.agents()]
 
 
 def _agent(row: type_json, children: Mapping[str, Child]) -> type_json:
@@ -146,16 +161,3 @@ def _guards_only(children: Sequence[Child]) -> list[type_json]:
         for child in children
         if child.name.startswith("guard:")
     ]
-
-
-def name_of(document: type_json) -> str:
-    """`name` of a document's metadata, with its namespace when it has one."""
-    name, namespace = dig(document, "metadata", "name"), dig(document, "metadata", "namespace")
-    return f"{namespace}/{name}" if namespace else name
-
-
-def dig(document: object, *path: str) -> str:
-    """A nested text value; empty when anything on the way is missing."""
-    for part in path:
-        document = document.get(part) if isinstance(document, dict) else None
-    return "" if document is None else str(document)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cadre_core.audit import DOMAIN, GENESIS, AuditActor, AuditRecord, seal
 from cadre_local.cli.audit import PAGE
 from cadre_local.cli.context import Session, dump
-from cadre_local.cli.main import COMMANDS, cli, run
+from cadre_local.cli.program import COMMANDS, cli, run
 from cadre_local.errors import CadreError, Exit
 from cadre_local.ports import check_free, find_holder, pick_free
 

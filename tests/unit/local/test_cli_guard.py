@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cadre_local.cli.context import Session
-from cadre_local.cli.main import cli, run
+from cadre_local.cli.program import cli, run
 from cadre_local.errors import CadreError, Exit
 
 TEXT = "Hanna Keller, h.keller@acme.example\nplain line\n"

@@ -17,7 +17,7 @@ def compile_chart(resources: Resources) -> CompileResult:
     """Compile a tenant; with any problem there is no snapshot, and all problems are listed, sorted."""
     draft = Draft(resources)
     snapshot = _compile(draft)
-    if draft.problems or snapshot is None:
+    if draft.problems or snapshot is None or resources.invalid:
         return CompileResult(None, ordered(draft.problems))
     return CompileResult(snapshot, ())
 

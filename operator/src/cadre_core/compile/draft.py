@@ -24,6 +24,8 @@ class Draft:
         """Return the key a reference points at, or None after noting why it points nowhere."""
         key = reference_key(owner, ref)
         known: Mapping[str, Resource] = self.resources.of(kind)
+        if key not in known and (kind.__name__, key) in self.resources.invalid:
+            return None
         if key not in known:
             names = [k.split("/")[1] for k in known if k.split("/")[0] == key.split("/")[0]]
             message = f"there is no {kind.__name__} {key}"

@@ -86,6 +86,8 @@ def _path(
 
 def _root(draft: Draft, specs: Mapping[str, OrgNode]) -> str | None:
     roots = [key for key, node in specs.items() if node.spec.parent_ref is None]
+    if not roots and any(kind == "OrgNode" for kind, _ in draft.resources.invalid):
+        return None
     if not roots:
         fix = "write one OrgNode without parentRef: the company itself"
         draft.problems.append(Problem("OrgNode", "spec.parentRef", "NoRoot", "no OrgNode is a root", fix))

@@ -15,35 +15,60 @@ from cadre_core.resources import Position, Resources, key_of, ordered
 
 @dataclass(slots=True)
 class _Gathered:
+    namespace: str
     models: list[Resource] = field(default_factory=list)
     positions: dict[tuple[str, str], dict[str, Position]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    invalid: set[tuple[str, str]] = field(default_factory=set)
 
 
-def parse_documents(docs: Sequence[tuple[str, str]]) -> tuple[Resources, tuple[Problem, ...]]:
-    """Read (file name, YAML text) pairs; what is valid is returned beside every problem of the rest."""
-    gathered = _Gathered()
+def parse_documents(
+    docs: Sequence[tuple[str, str]], namespace: str = "default"
+) -> tuple[Resources, tuple[Problem, ...]]:
+    """Read (file name, YAML text) pairs; what is valid is returned beside every problem of the rest.
+
+    Objects that name no namespace are in `namespace`.
+    """
+    gathered = _Gathered(namespace)
     for file, text in docs:
         for document in read_documents(file, text):
             _take(document, gathered)
-    resources = replace(Resources.of_models(gathered.models), positions=gathered.positions)
+    resources = replace(
+        Resources.of_models(gathered.models),
+        positions=gathered.positions,
+        invalid=frozenset(gathered.invalid),
+    )
     return resources, ordered(gathered.problems)
 
 
 def _take(document: Document, gathered: _Gathered) -> None:
+    _place(document.value, gathered.namespace)
     name = _resource_name(document.value)
     gathered.problems += [replace(p, resource=p.resource or name) for p in document.problems]
     if document.value is None:
         return
     kind = _kind(document, name, gathered)
     if kind is None or document.problems:
+        gathered.invalid.add(_identity(document.value))
         return
     try:
         model = kind.model_validate_json(json.dumps(document.value), strict=True, extra="forbid")
     except ValidationError as error:
         gathered.problems += validation_problems(error, kind, document, name)
+        gathered.invalid.add(_identity(document.value))
         return
     _add(model, document, gathered)
+
+
+def _place(value: object, namespace: str) -> None:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if isinstance(metadata, dict):
+        metadata.setdefault("namespace", namespace)
+
+
+def _identity(value: object) -> tuple[str, str]:
+    kind, _, key = _resource_name(value).partition(" ")
+    return kind, key
 
 
 def _add(model: Resource, document: Document, gathered: _Gathered) -> None:

@@ -19,9 +19,24 @@ from cadre_local.render.tables import print_approvals
 )
 @pass_session
 def approvals(session: Session, state: str) -> None:
-    """List what waits for a person (default), or what was decided."""
+    """List what waits for a person (default), or what was decided.
+
+    In a cluster also what waits for somebody's consent before it counts: agents, and changes of the chart.
+    """
     found = session.api().approvals("" if state == "All" else state)
-    session.emit({"items": found}, lambda console: print_approvals(console, found, datetime.now(UTC)))
+    if session.cluster is None or state not in ("Pending", "All"):
+        session.emit({"items": found}, lambda console: print_approvals(console, found, datetime.now(UTC)))
+        return
+    from cadre_local.kube import consents
+    from cadre_local.render.consents import print_consents
+
+    waiting = consents.waiting(session.cluster)
+
+    def render(console: Console) -> None:
+        print_approvals(console, found, datetime.now(UTC))
+        print_consents(console, waiting)
+
+    session.emit({"items": found, "consents": [item.plain() for item in waiting]}, render)
 
 
 _id = click.argument("approval_id")
@@ -35,7 +50,13 @@ _comment = click.option("-m", "--comment", default="", help="Kept with the decis
 @_comment
 @pass_session
 def approve(session: Session, approval_id: str, yes: bool, comment: str) -> None:
-    """Approve exactly what is shown: the decision is bound to the hash of these arguments."""
+    """Approve exactly what is shown: the decision is bound to the hash of these arguments.
+
+    In a cluster APPROVAL_ID may be KIND/NAME, such as agent/finance-1: you consent to what waits there.
+    """
+    if "/" in approval_id and session.in_cluster:
+        _consent(session, approval_id, yes=yes)
+        return
     _decide(session, approval_id, ApprovalState.APPROVED, yes=yes, comment=comment)
 
 
@@ -46,6 +67,13 @@ def approve(session: Session, approval_id: str, yes: bool, comment: str) -> None
 @pass_session
 def deny(session: Session, approval_id: str, yes: bool, comment: str) -> None:
     """Deny it; the agent is told and goes on without."""
+    if "/" in approval_id and session.in_cluster:
+        raise CadreError(
+            "NothingToDeny",
+            "what nobody consents to stays without effect",
+            f"tell whoever asked: kubectl delete {approval_id}, or apply the former",
+            Exit.USAGE,
+        )
     _decide(session, approval_id, ApprovalState.DENIED, yes=yes, comment=comment)
 
 
@@ -66,6 +94,20 @@ def _decide(session: Session, approval_id: str, decision: ApprovalState, *, yes:
         raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
     decided = api.decide(found, decision, comment)
     session.emit(decided, lambda console: console.print(_outcome(decided)))
+
+
+def _consent(session: Session, subject: str, *, yes: bool) -> None:
+    from cadre_local.kube import consents
+    from cadre_local.render.consents import show_consent
+
+    cluster = session.cluster_only("consent", "")
+    found = consents.find(cluster, subject)
+    if session.is_table:
+        show_consent(session.console, found)
+    if not yes and not _confirmed("Consent to this?"):
+        raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
+    consents.give(cluster, found)
+    session.emit(found.plain(), lambda console: console.print(f"{found.subject} has your consent"))
 
 
 def _confirmed(question: str) -> bool:

@@ -12,6 +12,7 @@ from cadre_local.supervise import control
 @pass_session
 def down(session: Session) -> None:
     """Stop everything that `cadre up` started, also after a crash. The data stays."""
+    session.desktop_only("down", "cadre suspend AGENT stops one agent; helm uninstall removes Cadre")
     progress = Progress(session.console, quiet=not session.is_table)
     with progress:
         ended = control.stop(session.home, progress.stopping)

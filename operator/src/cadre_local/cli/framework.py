@@ -22,22 +22,8 @@ def _store(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def common_options() -> list[click.Parameter]:
-    """`--as`, `--server`, `-o`: accepted before and after the name of a command."""
+    """Accepted before and after the name of a command."""
     return [
-        click.Option(
-            ["--as", "persona"],
-            metavar="PERSON",
-            expose_value=False,
-            callback=_store,
-            help="Act as this person of the chart (desktop; env CADRE_AS). Default: the tenant's admin.",
-        ),
-        click.Option(
-            ["--server"],
-            metavar="URL",
-            expose_value=False,
-            callback=_store,
-            help="Public URL of the controller (env CADRE_SERVER). Default: the one `cadre up` started.",
-        ),
         click.Option(
             ["-o", "--output"],
             type=click.Choice(FORMATS),
@@ -45,10 +31,40 @@ def common_options() -> list[click.Parameter]:
             callback=_store,
             help="Output format.",
         ),
+        _option("--as", "persona", "PERSON", "Desktop: act as this person (env CADRE_AS)."),
+        _option("--server", "server", "URL", "The controller's public URL (env CADRE_SERVER)."),
+        _option("--context", "context", "NAME", "Cluster: this context of the kubeconfig."),
+        _option("--kubeconfig", "kubeconfig", "FILE", "Cluster: this kubeconfig (env KUBECONFIG)."),
+        _option("-n", "namespace", "NAME", "Cluster: this namespace.", "--namespace"),
+        _option("--system-namespace", "system_namespace", "NAME", "Where Cadre runs [cadre-system]."),
     ]
 
 
-class Command(click.Command):
+def _option(name: str, attribute: str, metavar: str, text: str, *more: str) -> click.Option:
+    return click.Option(
+        [name, *more, attribute], metavar=metavar, expose_value=False, callback=_store, help=text
+    )
+
+
+class _Sectioned(click.Command):
+    """Help with a command's own options first, the common ones apart."""
+
+    @override
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own, common = list[tuple[str, str]](), list[tuple[str, str]]()
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (own if parameter.expose_value or parameter.name == "help" else common).append(record)
+        for title, records in (("Options", own), ("Common options", common)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
+
+class Command(_Sectioned):
     """A command with the common options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,7 +72,7 @@ class Command(click.Command):
         self.params.extend(common_options())
 
 
-class Group(click.Group):
+class Group(_Sectioned, click.Group):
     """A group whose commands have the common options."""
 
     command_class = Command
@@ -69,10 +85,17 @@ class Group(click.Group):
 class LazyGroup(Group):
     """The top: imports a command's module only when it is called, so that `cadre` starts at once."""
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]],
+        aliases: Mapping[str, str],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy
         """Command -> (`module:attribute`, one-line help)."""
+        self._aliases = aliases
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,6 +103,7 @@ class LazyGroup(Group):
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = self._aliases.get(cmd_name, cmd_name)
         if cmd_name not in self._lazy:
             return None
         module, _, attribute = self._lazy[cmd_name][0].partition(":")

@@ -1,106 +1,23 @@
-"""`cadre`: the entry point, which turns every failure into one line and a documented exit code."""
+"""The entry point, as light as can be: Ctrl-C ends it in one word from the first moment on."""
 
-import contextlib
-import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-import click
-
-from cadre_local.cli.context import Session
-from cadre_local.cli.framework import LazyGroup
-from cadre_local.client.http import ApiError
-from cadre_local.errors import CadreError, Exit
-from cadre_local.problems import ChartInvalidError, problem_line
-
-COMMANDS = {
-    "up": ("cadre_local.cli.up:up", "Start everything on this machine and apply a chart."),
-    "down": ("cadre_local.cli.down:down", "Stop everything; the data stays."),
-    "status": ("cadre_local.cli.status:status", "What runs, what isolates it, who works on what."),
-    "doctor": ("cadre_local.cli.doctor:doctor", "Check what Cadre needs on this machine, and name each fix."),
-    "apply": ("cadre_local.cli.chart:apply", "Put a chart in force, whole or not at all."),
-    "plan": ("cadre_local.cli.chart:plan", "What a chart would change for every agent."),
-    "get": ("cadre_local.cli.get:get", "List resources with their live state."),
-    "task": ("cadre_local.cli.task:task", "Give work to agents and follow it."),
-    "chat": ("cadre_local.cli.chat:chat", "Talk with one agent."),
-    "approvals": ("cadre_local.cli.approvals:approvals", "List what waits for a person."),
-    "approve": ("cadre_local.cli.approvals:approve", "Approve exactly what is shown."),
-    "deny": ("cadre_local.cli.approvals:deny", "Deny it."),
-    "trace": ("cadre_local.cli.trace:trace", "A task's trace over all programs."),
-    "audit": ("cadre_local.cli.audit:audit", "Read, verify and export the audit chain."),
-    "guard": ("cadre_local.cli.guard:guard", "Scan and mask text on this machine."),
-}
-
-
-@click.group(
-    cls=LazyGroup,
-    lazy=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
-)
-@click.version_option(package_name="cadre", message="cadre %(version)s")
-def cli() -> None:
-    """Your org chart as running, governed AI agents."""
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code and never lets a traceback out for an expected failure."""
-    session = Session()
-    try:
-        result = cli.main(
-            args=None if arguments is None else list(arguments),
-            prog_name=_name(),
-            standalone_mode=False,
-            obj=session,
-        )
-    except CadreError as error:
-        show_error(error, session)
-        return int(error.code)
-    except click.ClickException as error:
-        error.show()
-        return int(Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        return _closed_pipe()
-    return result if isinstance(result, int) else 0
-
-
-def show_error(error: CadreError, session: Session) -> None:
-    """One line for people, one object for programs; every problem of a chart first."""
-    if session.output == "json":
-        click.echo(json.dumps({"reason": error.reason, "message": error.message, "fix": error.fix}), err=True)
-        return
-    for line in _problem_lines(error):
-        click.echo(line, err=True)
-    click.echo(click.style("error ", fg="red", bold=True) + error.line(), err=True)
-
-
-def _problem_lines(error: CadreError) -> list[str]:
-    if isinstance(error, ChartInvalidError):
-        return [problem_line(problem) for problem in error.problems]
-    if isinstance(error, ApiError):
-        return [problem_line(problem) for problem in error.problems]
-    return []
-
-
-def _closed_pipe() -> int:
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return int(Exit.OK)
-
-
-def _name() -> str:
-
-    name = Path(sys.argv[0]).name
-    return "kubectl cadre" if name.startswith("kubectl") else "cadre"
+from types import FrameType
 
 
 def main() -> None:
-    """Console script."""
+    """Console script of `cadre` and `kubectl-cadre`."""
+    signal.signal(signal.SIGINT, _leave)
+    from cadre_local.cli.program import run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run())
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(sys.stderr.fileno(), b"interrupted\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

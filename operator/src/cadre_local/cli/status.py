@@ -1,26 +1,45 @@
-"""`cadre status`: what is true now, from the supervisor's record and the controller's answers."""
+"""`cadre status`: what is true now, from those who know: supervisor, API server, controller, guards."""
+
+from typing import TYPE_CHECKING
 
 import click
 
-from cadre_local import report, state
+from cadre_api.protocol.base import type_json
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError, Exit
 from cadre_local.render.status import render_status
 
+if TYPE_CHECKING:
+    from cadre_local.state import RunState
+
 
 @click.command(cls=Command)
 @pass_session
 def status(session: Session) -> None:
-    """What runs, what isolates it, who works on what."""
-    home = session.home
-    known = state.load(home)
+    """The org chart with what lives in it now: phase, queue, tokens, isolation, and what is wrong.
+
+    On a desktop also what runs on this machine.
+    """
+    answer = _of_cluster(session) if session.in_cluster else _of_desktop(session)
+    session.emit(answer, lambda console: render_status(console, answer))
+
+
+def _of_cluster(session: Session) -> type_json:
+    from cadre_local.kube import report
+
+    return report.build(session.cluster_only("status", ""))
+
+
+def _of_desktop(session: Session) -> type_json:
+    from cadre_local import report, state
+
+    known = state.load(session.home)
     if known is None or not known.alive:
         raise _not_running(known)
     api, why_not = _try_api(session)
-    answer = report.build(home, known, api, why_not)
-    session.emit(answer, lambda console: render_status(console, answer))
+    return report.build(session.home, known, api, why_not)
 
 
 def _try_api(session: Session) -> tuple[CadreApi | None, str]:
@@ -30,11 +49,11 @@ def _try_api(session: Session) -> tuple[CadreApi | None, str]:
         return None, error.message
 
 
-def _not_running(known: state.RunState | None) -> CadreError:
+def _not_running(known: "RunState | None") -> CadreError:
     if known and known.failure:
         message = f"the last start failed: {known.failure.reason}: {known.failure.message}"
         return CadreError("NotRunning", message, known.failure.fix or "cadre up", Exit.UNREACHABLE)
-    if known and known.phase is not state.Phase.STOPPED:
+    if known and known.phase != "Stopped":
         return CadreError(
             "NotRunning",
             "the supervisor was killed",

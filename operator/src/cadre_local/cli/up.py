@@ -11,13 +11,13 @@ import click
 from cadre_local import charts, goose, offline, ports, state
 from cadre_local.cli.context import (
     DEFAULT_GUARD_PORT,
-    DEFAULT_PORT,
     DEFAULT_SCRIPTED_PORT,
     Session,
     pass_session,
 )
 from cadre_local.cli.framework import Command
 from cadre_local.cli.progress import Progress
+from cadre_local.client.target import DEFAULT_PORT
 from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home
 from cadre_local.state import Ports, RunState
@@ -59,9 +59,10 @@ def up(
     again with another chart to apply that one, or without -f to continue where it was: same chart, same
     ports, same scripted model.
     """
+    session.desktop_only("up", "helm install cadre charts/cadre, then kubectl cadre apply -f DIR")
     home = session.home
     home.check()
-    documents = charts.read_documents(source) if source else ()
+    documents = charts.read_documents(source, session.note) if source else ()
     if documents:
         offline.check(documents)
     if current := control.running(home):

@@ -31,6 +31,8 @@ class CadreApi:
 
     def __init__(self, http: HttpClient) -> None:
         self.http = http
+        self.person = ""
+        """Key of the person signed in; empty = administrator, or not known."""
 
     def log_in(self, secret: str, person: str, tenant: str = "") -> str:
         """Trade the desktop secret for a person's token (empty = tenant admin); returns who that is."""
@@ -38,7 +40,8 @@ class CadreApi:
         grant = {"grant": "desktop", "secret": secret, "person": person, "tenant": tenant}
         answer = self.http.json("POST", "/api/v1/auth/token", grant)
         self.http.token = str(answer["accessToken"])
-        return str(answer.get("person", ""))
+        self.person = str(answer.get("person", ""))
+        return self.person
 
     def apply(self, documents: Documents, *, dry_run: bool = False) -> type_json:
         """Put a chart in force, whole or not at all."""

@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -35,12 +36,26 @@ class Endpoint:
     timeout: float = 30.0
 
 
+Connect = Callable[[float], http.client.HTTPConnection]
+"""Opens a connection with a timeout in seconds."""
+
+
 class HttpClient:
     """Requests to one controller."""
 
-    def __init__(self, endpoint: Endpoint, token: str = "") -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        token: str = "",
+        *,
+        connect: Connect | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.token = token
+        self.renew: Callable[[], str] | None = None
+        """Gets another token when the server no longer takes this one."""
+        self._connect = connect or (lambda timeout: _connect(endpoint.url, timeout, context))
 
     def json(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -79,19 +94,32 @@ class HttpClient:
         timeout: float,
         until: float | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = _connect(self.endpoint.url, timeout)
+        connection = self._connect(timeout)
         try:
             with _translated(self.endpoint.url, until):
                 payload = None if body is None else json.dumps(body).encode()
-                connection.request(
-                    method, _prefix(self.endpoint.url) + path, payload, self._headers(payload, headers)
-                )
-                response = connection.getresponse()
+                response = self._ask(connection, method, path, payload, headers)
+                if response.status == 401 and self.renew is not None and self.token:
+                    connection.close()
+                    connection, self.token = self._connect(timeout), self.renew()
+                    response = self._ask(connection, method, path, payload, headers)
                 if response.status >= 400:
                     raise _refusal(response.status, response.reason, response.read())
                 yield response
         finally:
             connection.close()
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        payload: bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        target = _prefix(self.endpoint.url) + path
+        connection.request(method, target, payload, self._headers(payload, headers))
+        return connection.getresponse()
 
     def _headers(self, payload: bytes | None, extra: Mapping[str, str]) -> dict[str, str]:
         headers = {"Accept": "application/json", **extra}
@@ -125,14 +153,15 @@ def _translated(url: str, until: float | None) -> Iterator[None]:
         raise unreachable(url, getattr(error, "strerror", None) or type(error).__name__) from error
 
 
-def _connect(url: str, timeout: float) -> http.client.HTTPConnection:
+def _connect(url: str, timeout: float, context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise CadreError(
             "BadServer", f"{url!r} is no http(s) URL", "pass --server http://127.0.0.1:7440", Exit.USAGE
         )
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname, parts.port, timeout=timeout)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
 
 def _prefix(url: str) -> str:

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from cadre_api.protocol.base import type_json
+from cadre_local.render.tables import one_line
 
 NAMESPACES = ("network", "mount", "pid", "ipc", "user")
 GOOD = frozenset({"Ready", "Idle", "Busy"})
@@ -16,7 +17,8 @@ AT_REST = frozenset({"Suspended"})
 
 def render_status(console: Console, report: type_json) -> None:
     """Print the whole report."""
-    console.print(_machine(report), soft_wrap=False)
+    top = _cluster(report) if "context" in report else _machine(report)
+    console.print(top, soft_wrap=False)
     console.print(_company(report), soft_wrap=False)
 
 
@@ -35,15 +37,33 @@ def _machine(report: type_json) -> Tree:
     for provider in _items(report.get("providers")):
         mark = "[green]reachable[/]" if provider.get("reachable") else "[red]not reachable[/]"
         tree.add(f"provider {_text(provider, 'name')} {mark} [dim]{_text(provider, 'url')}[/]")
-    waiting = report.get("waitingApprovals")
-    if waiting:
-        tree.add(f"[bold yellow]approvals that wait: {waiting}[/] [dim]cadre approvals[/]")
+    _waiting(tree, report)
     return tree
+
+
+def _cluster(report: type_json) -> Tree:
+    tree = Tree(f"[bold]Cadre[/] in {_text(report, 'context')} [dim]{_text(report, 'cluster')}[/]")
+    answers = _text(report, "controller") == "answers"
+    who = _text(report, "person") or "administrator"
+    said = f"[green]answers[/], you are {who}" if answers else f"[red]{_text(report, 'controller')}[/]"
+    tree.add(f"controller {said}")
+    if report.get("scope") != "all namespaces":
+        tree.add(f"[dim]only {_text(report, 'scope')}: you may not see the others[/]")
+    _waiting(tree, report)
+    return tree
+
+
+def _waiting(tree: Tree, report: type_json) -> None:
+    if waiting := report.get("waitingApprovals"):
+        tree.add(f"[bold yellow]approvals that wait: {waiting}[/] [dim]cadre approvals[/]")
+    if waiting := report.get("waitingConsents"):
+        tree.add(f"[bold yellow]consents that wait: {waiting}[/] [dim]kubectl cadre approvals[/]")
 
 
 def _company(report: type_json) -> Tree:
     nodes, agents = list(_items(report.get("nodes"))), list(_items(report.get("agents")))
-    silent = "" if nodes else f" [dim](controller {_text(report, 'controller')})[/]"
+    quiet = not nodes and "context" not in report
+    silent = f" [dim](controller {_text(report, 'controller')})[/]" if quiet else ""
     top = Tree(f"[bold]{len(agents)} agents[/]{silent}")
     placed: set[str] = set()
     for node in nodes:
@@ -60,13 +80,13 @@ def _branch(
 ) -> None:
     key = _text(node, "key")
     name = key.rpartition("/")[2]
-    branch = tree.add(f"{_text(node, 'title') or name} [dim]{_text(node, 'type')} {name}[/]")
+    branch = tree.add(f"{_text(node, 'title') or name} [dim]{_text(node, 'type')} {name}[/]{_wrong(node)}")
     for agent in agents:
         if _text(agent, "node") in {key, name}:
             placed.add(_text(agent, "key"))
             branch.add(_agent_line(agent))
     for child in nodes:
-        if child.get("parent") == name:
+        if child.get("parent") in {key, name}:
             _branch(branch, child, nodes, agents, placed)
 
 
@@ -77,13 +97,27 @@ def _agent_line(agent: type_json) -> str:
         _phase(_text(agent, "phase")),
         f"{tasks.get('running', 0)} running, {tasks.get('queued', 0)} queued",
     ]
-    if _text(agent, "phase") not in AT_REST:
+    if agent.get("tokens"):
+        parts.append(f"{count(agent['tokens'])} tokens today")
+    if "ready" not in agent and _text(agent, "phase") not in AT_REST:
         parts.append(boundary_text(_mapping(agent.get("boundary"))))
     if agent.get("restarts"):
         parts.append(f"[yellow]{agent['restarts']} restarts[/]")
-    if agent.get("reason"):
-        parts.append(f"[yellow]{_text(agent, 'reason')}[/]")
-    return " · ".join(parts)
+    return " · ".join(parts) + _wrong(agent)
+
+
+def _wrong(record: type_json) -> str:
+    reason = _text(record, "reason")
+    return f" · [yellow]{one_line(reason, 160)}[/]" if reason else ""
+
+
+def count(number: object) -> str:
+    """`950`, `12k`, `3.4M`."""
+    value = int(number) if isinstance(number, int | str) else 0
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if value >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + unit
+    return str(value)
 
 
 def boundary_text(boundary: Mapping[str, object]) -> str:

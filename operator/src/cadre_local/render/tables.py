@@ -73,6 +73,11 @@ def age(moment: datetime, now: datetime) -> str:
     return f"{seconds}s"
 
 
+def until(moment: datetime, now: datetime) -> str:
+    """How long it is until then, as `age` says it."""
+    return age(now, _aware(moment))
+
+
 def short(key: str) -> str:
     """A key without its namespace, which is the same for all that one person sees."""
     return key.partition("/")[2] or key
