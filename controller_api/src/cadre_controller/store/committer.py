@@ -8,10 +8,8 @@ its own id, and the next connection looks for it before doing anything again.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -22,19 +20,13 @@ from cadre_controller.store.flush import Flush, Report
 from cadre_controller.store.loader import load_queries
 from cadre_controller.store.pool import CONNECTION_ERRORS, prepare_connection
 from cadre_controller.store.wakeups import Wakeups
+from cadre_controller.store.queue import Item, WorkQueue
 from cadre_controller.store.work import Outcome, Rejected, Work
 
 logger = logging.getLogger(__name__)
 
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 PURGE_EVERY = 2000
-
-
-@dataclass(slots=True)
-class _Item:
-    work: Work
-    future: "asyncio.Future[Outcome]" = field(repr=False)
-    keys: frozenset[str] = frozenset()
 
 
 class Committer:
@@ -57,7 +49,7 @@ class Committer:
         self._max_queue = max_queue
         self._max_batch = max_batch
         self._timeout = timeout_seconds
-        self._queue: deque[_Item] = deque()
+        self._queue = WorkQueue()
         self._more = asyncio.Event()
         self._connection: Any = None
         self._runner: asyncio.Task[None] | None = None
@@ -82,7 +74,7 @@ class Committer:
             with suppress(TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(drain_seconds):
                     await self._runner
-        for item in self._queue:
+        for item in self._queue.drain():
             _refuse(item, Unavailable("the controller is stopping"))
         await self._drop_connection()
 
@@ -93,9 +85,9 @@ class Committer:
         """
         if self._closing:
             raise Unavailable("the controller is stopping")
-        if len(self._queue) >= self._max_queue:
+        if self._queue.is_full(work.tenant, self._max_queue):
             raise Overloaded(retry_after=1.0)
-        item = _Item(work, asyncio.get_running_loop().create_future(), work.all_keys())
+        item = Item(work, asyncio.get_running_loop().create_future(), work.all_keys())
         self._queue.append(item)
         self._more.set()
         try:
@@ -108,7 +100,7 @@ class Committer:
         while not (self._closing and not self._queue):
             await self._more.wait()
             self._more.clear()
-            while batch := self._take():
+            while batch := self._queue.take(self._max_batch):
                 try:
                     await self._commit(batch)
                 except asyncio.CancelledError:
@@ -116,22 +108,7 @@ class Committer:
                         _refuse(item, Unavailable("the controller stopped before the change was confirmed"))
                     raise
 
-    def _take(self) -> list[_Item]:
-        """The next batch: in order, no two with a common key, none whose caller has gone."""
-        batch: list[_Item] = []
-        later: deque[_Item] = deque()
-        busy: set[str] = set()
-        while self._queue and len(batch) < self._max_batch:
-            item = self._queue.popleft()
-            if item.future.done():
-                continue
-            (later if busy & item.keys else batch).append(item)
-            busy |= item.keys
-        later.extend(self._queue)
-        self._queue = later
-        return batch
-
-    async def _commit(self, batch: Sequence[_Item]) -> None:
+    async def _commit(self, batch: Sequence[Item]) -> None:
         """Commit a batch; a row the database itself refuses is found by halving, and fails alone."""
         try:
             await self._flush(batch)
@@ -143,7 +120,7 @@ class Committer:
             await self._commit(batch[:middle])
             await self._commit(batch[middle:])
 
-    async def _flush(self, batch: Sequence[_Item]) -> None:
+    async def _flush(self, batch: Sequence[Item]) -> None:
         flush = Flush(self._ids.new("flush"), [item.work for item in batch], self.sender)
         pause = 0.02
         while True:
@@ -161,7 +138,7 @@ class Committer:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    def _deliver(self, batch: Sequence[_Item], report: Report) -> None:
+    def _deliver(self, batch: Sequence[Item], report: Report) -> None:
         for position, item in enumerate(batch):
             if position in report.refusals:
                 _refuse(item, report.refusals[position])
@@ -192,7 +169,7 @@ class Committer:
             connection.terminate()
 
 
-def _refuse(item: _Item, error: CadreError) -> None:
+def _refuse(item: Item, error: CadreError) -> None:
     if not item.future.done():
         item.future.set_exception(error)
 

@@ -93,6 +93,8 @@ class Work:
     audit: tuple[AuditEntry, ...] = ()
     idempotency: Idempotency | None = None
     notify: tuple[str, ...] = ()
+    urgent: bool = False
+    """Goes before everything that waits, whoever's it is."""
 
     def all_keys(self) -> frozenset[str]:
         """`keys` and the idempotency key."""
