@@ -211,8 +211,10 @@ async def test_deadline_ends_a_task(services: Services, clerk: Actor) -> None:
     view = (
         await services.tasks.create(clerk, TaskCreate(prompt="Go.", agent="finance-1", deadline_seconds=1))
     ).view
-    rows = await services.kernel.db.fetch(TENANT, "task_overdue", datetime.now(UTC) + timedelta(seconds=2))
-    assert [row["id"] for row in rows] == [view.id]
+    later = datetime.now(UTC) + timedelta(seconds=2)
+    assert [row["id"] for row in await services.kernel.db.fetch(TENANT, "task_overdue", later, [])] == [view.id]
+    frozen = ["orbit/finance-1"]
+    assert not await services.kernel.db.fetch(TENANT, "task_overdue", later, frozen)
 
 
 async def test_events_are_one_story_for_the_tree(

@@ -7,19 +7,36 @@ from cadre_controller.auth.tokens import Tokens
 from cadre_controller.keys import PRINCIPAL
 from cadre_controller.refusals import Unauthorized
 from cadre_controller.routes.table import Scope, route_of
+from cadre_controller.services.freezer import Freezer, Frozen
+
+CLAIMS = "/guard/v1/claims"
 
 
-def guard_gate(tokens: Tokens) -> Middleware:
-    """On the guard port even an unknown path needs a token."""
+def guard_gate(tokens: Tokens, freezer: Freezer) -> Middleware:
+    """On the guard port even an unknown path needs a token, and that of a frozen agent is none."""
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         route = route_of(request)
-        if route is None or route.scope is not Scope.OPEN:
-            request[PRINCIPAL] = tokens.guard(bearer(request))
-        return await handler(request)
+        if route is not None and route.scope is Scope.OPEN:
+            return await handler(request)
+        identity = request[PRINCIPAL] = tokens.guard(bearer(request))
+        if route is not None and route.path == CLAIMS:
+            return await handler(request)  # looks for itself: cut in the middle, leases would be lost
+        try:
+            async with freezer.unless_frozen(identity):
+                return await handler(request)
+        except Frozen:
+            _hang_up(request)
+            raise
 
     return gate
+
+
+def _hang_up(request: web.Request) -> None:
+    """End a stream that has begun: nothing more may follow, not even an error."""
+    if request.writer.output_size and request.transport is not None:
+        request.transport.abort()
 
 
 def public_gate(tokens: Tokens) -> Middleware:

@@ -44,6 +44,8 @@ class Documents(Message):
     """A chart: every file of it."""
 
     documents: tuple[Document, ...] = Field(max_length=2000)
+    freezes_apart: bool = False
+    """The writer says by `POST /api/v1/freeze/declared` what is frozen, sooner than a chart is applied."""
 
     def pairs(self) -> list[tuple[str, str]]:
         """(file, text)."""
@@ -288,6 +290,8 @@ class AgentBody(Message):
     owner: str
     lifecycle: str
     live: LiveBody | None
+    frozen: str = ""
+    """Why it is frozen; empty = it is not."""
 
 
 class AgentPage(Message):

@@ -12,6 +12,7 @@ from cadre_controller.ports import Actor, Masker
 from cadre_controller.services import panels
 from cadre_controller.services.approval_rows import ApprovalDraft, Verdict, approval_view, final_statements
 from cadre_controller.services.chart import ChartService
+from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel, system_actor, task_channels
 from cadre_controller.services.models import HeldTask, Intent, Page, ToolApprovalRequest
 from cadre_controller.services.panels import Question, Requirement
@@ -26,10 +27,11 @@ _STEP_TIMEOUT = 8 * 3600
 class ApprovalService:
     """Request, decide, wait, escalate."""
 
-    def __init__(self, kernel: Kernel, chart: ChartService, masker: Masker) -> None:
+    def __init__(self, kernel: Kernel, chart: ChartService, masker: Masker, freezer: Freezer) -> None:
         self._kernel = kernel
         self._chart = chart
         self._masker = masker
+        self._freezer = freezer
 
     async def request_tool(self, held: HeldTask, request: ToolApprovalRequest) -> ApprovalView:
         """The approval of this exact call of this task: found again, or asked for now. Raises LeaseLost."""
@@ -183,8 +185,11 @@ class ApprovalService:
         return ApprovalWait(id=approval_id, state=ApprovalState(row["state"]), reason=row["reason"])
 
     async def sweep(self, tenants: Sequence[str]) -> int:
-        """Escalate what is overdue, expire it at the top, and drop what nobody waits for any more."""
-        rows = await self._kernel.db.fetch(tenants, "approval_due", self._kernel.clock.now())
+        """Escalate what is overdue, expire it at the top, and drop what nobody waits for any more; what a
+        frozen agent asked for stays.
+        """
+        frozen = self._freezer.all_agents(tenants)
+        rows = await self._kernel.db.fetch(tenants, "approval_due", self._kernel.clock.now(), frozen)
         for row in rows:
             await self._overdue(row)
         return len(rows)

@@ -1,5 +1,6 @@
 """The composition root of the services: what depends on what, started and stopped in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from cadre_controller.services.chart import ChartService
 from cadre_controller.services.directory import DirectoryService
 from cadre_controller.services.dispatch import Dispatcher
 from cadre_controller.services.endings import Endings
+from cadre_controller.services.freeze import FreezeService
+from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.intake import Intake
 from cadre_controller.services.intents import IntentService
 from cadre_controller.services.kernel import Kernel
@@ -69,6 +72,8 @@ class Services:
     audit: AuditService
     directory: DirectoryService
     spans: SpanService
+    freezer: Freezer
+    freezes: FreezeService
 
     async def ready(self) -> bool:
         """The database answers."""
@@ -110,6 +115,9 @@ async def open_services(
         stack.callback(masker.close)
         stack.callback(wakeups.close)
         await services.chart.start()
+        await services.freezer.refresh()
+        following = asyncio.create_task(services.freezer.follow(), name="freezes")
+        stack.push_async_callback(_ended, following)
         await services.leases.grace(services.chart.tenants())
         sweeper = Sweeper(sweeps(services, config.sweep_seconds))
         await sweeper.start()
@@ -124,7 +132,9 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     masker = DetectMasker(pseudonyms)
     budgets = BudgetService(kernel, chart)
     sessions = SessionService(kernel, chart, pseudonyms, masker)
-    approvals = ApprovalService(kernel, chart, masker)
+    freezer = Freezer(kernel, chart)
+    directory = DirectoryService(kernel, chart, freezer)
+    approvals = ApprovalService(kernel, chart, masker, freezer)
     dispatcher = Dispatcher(chart, LiveStates(kernel))
     intake = Intake(kernel, chart, dispatcher, sessions, budgets, masker)
     services = Services(
@@ -135,17 +145,24 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         live_states=dispatcher.live,
         bundles=BundleService(kernel, chart),
         tasks=TaskService(kernel, intake, sessions, approvals),
-        leases=LeaseService(kernel, chart, Endings(kernel), masker, ttl),
+        leases=LeaseService(kernel, chart, Endings(kernel), masker, freezer, ttl),
         sessions=sessions,
         approvals=approvals,
         intents=IntentService(kernel, approvals),
         pseudonyms=pseudonyms,
         budgets=budgets,
         audit=AuditService(kernel),
-        directory=DirectoryService(kernel, chart),
+        directory=directory,
         spans=SpanService(kernel),
+        freezer=freezer,
+        freezes=FreezeService(kernel, chart, directory, freezer, ttl),
     )
     return services, masker
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:

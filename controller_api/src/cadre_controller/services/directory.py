@@ -1,13 +1,14 @@
 """The chart as questions: who sits where, what a role is, may this be done, which agents are there."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from cadre_api.data_classes import DataClass
 from cadre_api.protocol.base import ActorType, type_json
 from cadre_controller.errors import Conflict, NotFound
 from cadre_controller.ports import Actor
 from cadre_controller.services.chart import ChartService
+from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Kernel
 from cadre_controller.services.models import AgentRow, LiveAgent
 from cadre_controller.store.pool import Row
@@ -20,9 +21,10 @@ ADMIN_CLASSES = frozenset(c.value for c in DataClass) - {DataClass.CREDENTIALS.v
 class DirectoryService:
     """Reads of the chart, with live state where there is any."""
 
-    def __init__(self, kernel: Kernel, chart: ChartService) -> None:
+    def __init__(self, kernel: Kernel, chart: ChartService, freezer: Freezer) -> None:
         self._kernel = kernel
         self._chart = chart
+        self._freezer = freezer
 
     def node(self, tenant: str, node_id: str) -> type_json:
         """A node by key or bare name, with its path, members, children and agents. Raises
@@ -48,8 +50,10 @@ class DirectoryService:
         snapshot = self._chart.current(tenant).snapshot
         live = {row["agent"]: row for row in await self._kernel.db.fetch(tenant, "agents_live", tenant)}
         load = {row["agent"]: row for row in await self._kernel.db.fetch(tenant, "agent_load", tenant)}
+        frozen = self._freezer.agents(tenant)
+        rows = (_agent_row(agent, live.get(k), load.get(k)) for k, agent in sorted(snapshot.agents.items()))
         return tuple(
-            _agent_row(agent, live.get(key), load.get(key)) for key, agent in sorted(snapshot.agents.items())
+            replace(row, frozen=frozen[row.key].reason) if row.key in frozen else row for row in rows
         )
 
     def resources(self, tenant: str, kind: str) -> tuple[type_json, ...]:
@@ -68,6 +72,10 @@ class DirectoryService:
         """The tenant admin of a desktop, who is nobody in the chart: sees every class but credentials,
         approves nothing."""
         return Actor(tenant, ActorType.PERSON, "admin:desktop", "TenantAdmin", "", ADMIN_CLASSES)
+
+    def node_key(self, tenant: str, name: str) -> str:
+        """A node by key or bare name. Raises NotFound(UnknownNode), Conflict(AmbiguousName)."""
+        return _pick(name, self._chart.current(tenant).snapshot.nodes, "UnknownNode", "node")
 
     def agent_key(self, tenant: str, name: str) -> str:
         """An agent by key or bare name. Raises NotFound(UnknownAgent), Conflict(AmbiguousName)."""

@@ -11,6 +11,7 @@ from cadre_controller.errors import Conflict, LeaseLost
 from cadre_controller.ports import AgentIdentity, Masker
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.endings import Endings
+from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.masking import storable
 from cadre_controller.services.models import HeldTask
@@ -27,12 +28,19 @@ class LeaseService:
     """What guards call."""
 
     def __init__(
-        self, kernel: Kernel, chart: ChartService, endings: Endings, masker: Masker, ttl: timedelta
+        self,
+        kernel: Kernel,
+        chart: ChartService,
+        endings: Endings,
+        masker: Masker,
+        freezer: Freezer,
+        ttl: timedelta,
     ) -> None:
         self._kernel = kernel
         self._chart = chart
         self._masker = masker
         self._endings = endings
+        self._freezer = freezer
         self._ttl = ttl
         self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -58,7 +66,7 @@ class LeaseService:
         return len(rows)
 
     async def claim(self, identity: AgentIdentity, capacity: int, wait_seconds: float) -> ClaimResponse:
-        """Up to `capacity` tasks, as soon as there is one. Raises Conflict(InstanceRetired)."""
+        """Up to `capacity` tasks, as soon as there is one. Raises Frozen, Conflict(InstanceRetired)."""
         tenant, agent = identity.tenant, identity.agent
 
         async def look() -> ClaimResponse | None:
@@ -124,12 +132,14 @@ class LeaseService:
         return await self._kernel.db.execute(tenants, "lease_grace", self._kernel.clock.now() + self._ttl)
 
     async def reap(self, tenants: tuple[str, ...]) -> int:
-        """Take back lapsed leases and end what is past its deadline; returns how many."""
-        now = self._kernel.clock.now()
-        overdue = await self._kernel.db.fetch(tenants, "task_overdue", now)
+        """Take back lapsed leases and end what is past its deadline; returns how many. What is frozen
+        stands still.
+        """
+        now, frozen = self._kernel.clock.now(), self._freezer.all_agents(tenants)
+        overdue = await self._kernel.db.fetch(tenants, "task_overdue", now, frozen)
         for row in overdue:
             await self._endings.overdue(row)
-        lapsed = await self._kernel.db.fetch(tenants, "task_lapsed", now)
+        lapsed = await self._kernel.db.fetch(tenants, "task_lapsed", now, frozen)
         for row in lapsed:
             await self._endings.take_back(row, "LeaseExpired", lapsed_at=now)
         return len(overdue) + len(lapsed)
@@ -151,6 +161,7 @@ class LeaseService:
     async def _claim_now(self, identity: AgentIdentity, capacity: int) -> ClaimResponse:
         tenant, agent = identity.tenant, identity.agent
         async with self._claiming[tenant, agent]:
+            self._freezer.require_running(identity)
             await self._require_active(identity)
             cancelled = await self._cancelled(identity)
             lifecycle = self._chart.agent(tenant, agent).lifecycle

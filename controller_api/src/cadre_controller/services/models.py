@@ -326,3 +326,5 @@ class AgentRow:
     owner: str
     lifecycle: str
     live: LiveAgent | None
+    frozen: str = ""
+    """Why it is frozen; empty = it is not."""

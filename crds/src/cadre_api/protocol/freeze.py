@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from cadre_api.protocol.base import Message
 
@@ -79,7 +79,6 @@ class DeclaredFreeze(Message):
     reason: Annotated[str, Field(max_length=512)]
     by: str = ""
     """Key of the person who wrote it, as admission saw it; empty when that is no Person."""
-    at: AwareDatetime | None = None
 
 
 class DeclaredFreezes(Message):

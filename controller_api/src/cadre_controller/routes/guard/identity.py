@@ -30,6 +30,7 @@ async def token(call: Call[TokenRequest]) -> Answer:
         raise BadRequest("instance: must be 1 to 128 characters", "send an id of this process start")
     tenant = runtime.services.directory.tenant_of_agent(asked.agent)
     identity = AgentIdentity(tenant, asked.agent, asked.instance)
+    runtime.services.freezer.require_running(identity)
     await runtime.services.leases.take_over(identity)
     issued = runtime.tokens.for_guard(identity)
     return TokenResponse(

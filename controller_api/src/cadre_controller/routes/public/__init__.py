@@ -5,6 +5,7 @@ from cadre_controller.routes.public import (
     audit,
     chart,
     directory,
+    freeze,
     sessions,
     stories,
     system,
@@ -23,5 +24,6 @@ TABLES = (
     approvals.TABLE,
     sessions.TABLE,
     audit.TABLE,
+    freeze.TABLE,
     traces.TABLE,
 )

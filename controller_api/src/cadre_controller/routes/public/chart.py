@@ -31,9 +31,10 @@ _ADMINISTRATORS = frozenset({"ModelProvider", "ToolServer"})
 @TABLE.post("/api/v1/apply", Documents, Applied, max_body=_MAX_CHART)
 async def apply(call: Call[Documents]) -> Answer:
     """Put a chart in force (`?dryRun=true`: only check); 422 ChartInvalid lists every problem."""
-    result = await call.runtime.services.chart.apply(
-        call.input.pairs(), writer(call), dry_run=call.flag("dryRun")
-    )
+    actor, services, dry_run = writer(call), call.runtime.services, call.flag("dryRun")
+    result = await services.chart.apply(call.input.pairs(), actor, dry_run=dry_run)
+    if not dry_run and not call.input.freezes_apart:
+        await services.freezes.declare_chart(result.tenant)
     return Applied(
         tenant=result.tenant,
         revision=result.revision,
@@ -88,14 +89,15 @@ def _agent(row: AgentRow) -> AgentBody:
         purpose=row.purpose,
         owner=row.owner,
         lifecycle=row.lifecycle,
-        live=_live(row.live) if row.live else None,
+        live=_live(row.live, row.frozen) if row.live else None,
+        frozen=row.frozen,
     )
 
 
-def _live(live: LiveAgent) -> LiveBody:
+def _live(live: LiveAgent, frozen: str) -> LiveBody:
     return LiveBody(
         instance=live.instance,
-        state=live.state,
+        state="Frozen" if frozen else live.state,
         agent_version=live.agent_version,
         boundary=dict(live.boundary),
         bundle_generation=live.bundle_generation,

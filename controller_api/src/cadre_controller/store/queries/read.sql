@@ -85,10 +85,12 @@ WHERE tenant = $1 AND agent = $2 AND state IN ('Running', 'Waiting') AND lease_i
 SELECT id FROM tasks WHERE tenant = $1 AND agent = $2 AND lease_instance = $3 AND cancel_pending ORDER BY id;
 
 -- name: task_lapsed
-SELECT * FROM tasks WHERE state IN ('Running', 'Waiting') AND lease_expires_at <= $1 ORDER BY lease_expires_at LIMIT 200;
+SELECT * FROM tasks WHERE state IN ('Running', 'Waiting') AND lease_expires_at <= $1 AND agent <> ALL ($2::text[])
+ORDER BY lease_expires_at LIMIT 200;
 
 -- name: task_overdue
-SELECT * FROM tasks WHERE state IN ('Queued', 'Running', 'Waiting') AND deadline_at <= $1 ORDER BY deadline_at LIMIT 200;
+SELECT * FROM tasks WHERE state IN ('Queued', 'Running', 'Waiting') AND deadline_at <= $1 AND agent <> ALL ($2::text[])
+ORDER BY deadline_at LIMIT 200;
 
 -- name: lease_grace
 UPDATE tasks SET lease_expires_at = greatest(lease_expires_at, $1) WHERE state IN ('Running', 'Waiting') RETURNING id;
@@ -130,7 +132,7 @@ SELECT a.*, coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.at, v.person) FROM
 FROM approvals a
 WHERE a.state = 'Pending' AND (a.expires_at <= $1 OR EXISTS (
     SELECT FROM tasks t WHERE t.tenant = a.tenant AND t.id = a.task_id
-      AND t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead')))
+      AND t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead'))) AND a.agent <> ALL ($2::text[])
 ORDER BY a.expires_at LIMIT 200;
 
 -- name: intents_of
