@@ -1,7 +1,8 @@
 """Puts the operator's parts together; nothing runs yet."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from cadre_operator.chart.book import ChartBook
 from cadre_operator.controller import HttpController
 from cadre_operator.kube.connection import Connection, connect
 from cadre_operator.kube.dynamic import DynamicKube
+from cadre_operator.kube.fields import items, text
 from cadre_operator.kube.kinds import CHILD_KINDS
 from cadre_operator.metrics import Metrics
 from cadre_operator.settings import OperatorSettings
@@ -130,6 +132,13 @@ def _watch(metrics: Metrics, world: World, ages: WatchAges) -> None:
     metrics.watch("cadre_queue_running", "Keys that are worked on", lambda: float(world.objects.running))
     metrics.watch("cadre_queue_oldest_seconds", "Age of the oldest ready key", world.objects.oldest)
     metrics.watch("cadre_watch_silence_seconds", "Longest silence of a watch", lambda: _silence(ages))
+    metrics.watch_conditions(lambda: Counter(_conditions(world.store)))
+
+
+def _conditions(store: Store) -> Iterator[tuple[str, str, str]]:
+    for entry in store.all_entries():
+        for condition in items(entry.status, "conditions"):
+            yield entry.key.kind, text(condition, "type"), text(condition, "status")
 
 
 def _silence(ages: WatchAges) -> float:

@@ -1,8 +1,12 @@
 """What the operator measures of itself, in Prometheus' form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -41,13 +45,14 @@ class Metrics:
         )
         self.leading = Gauge("cadre_leader", "1 on the replica that writes", registry=self.registry)
         self.loop_lag = Gauge("cadre_loop_lag_seconds", "Delay of the event loop", registry=self.registry)
-        self.conditions = Gauge(
-            "cadre_condition", "Objects by condition", ["kind", "type", "status"], registry=self.registry
-        )
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for."""
         Gauge(name, help_text, registry=self.registry).set_function(read)
+
+    def watch_conditions(self, count: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+        """Add the number of objects by (kind, condition, status), counted when it is asked for."""
+        self.registry.register(_Conditions(count))
 
     def observe_request(self, method: str, status: int, seconds: float) -> None:
         """Count a request to the API server; status 0 = no answer."""
@@ -57,3 +62,23 @@ class Metrics:
     def text(self) -> bytes:
         """Return everything in the exposition format."""
         return generate_latest(self.registry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conditions(Collector):
+    count: Callable[[], Mapping[tuple[str, str, str], int]]
+
+    def describe(self) -> Iterable[Metric]:
+        """Name the metric without counting: the registry asks before anything is watched."""
+        return [self._family()]
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        family = self._family()
+        for labels, number in sorted(self.count().items()):
+            family.add_metric(labels, number)
+        yield family
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily("cadre_condition", "Objects by condition", labels=["kind", "type", "status"])

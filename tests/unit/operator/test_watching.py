@@ -290,3 +290,12 @@ def test_logs_are_one_json_object_a_line() -> None:
     except ValueError as error:
         record.exc_info = (ValueError, error, error.__traceback__)
     assert "ValueError: x" in json.loads(JsonFormatter().format(record))["exception"]
+
+
+def test_conditions_are_counted_when_they_are_asked_for() -> None:
+    metrics, counts = Metrics(), dict[tuple[str, str, str], int]()
+    metrics.watch_conditions(lambda: counts)
+    counts["Agent", "Ready", "False"] = 2
+    assert b'cadre_condition{kind="Agent",status="False",type="Ready"} 2.0' in metrics.text()
+    counts.clear()
+    assert b"cadre_condition{" not in metrics.text()
