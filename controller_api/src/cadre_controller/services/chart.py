@@ -29,6 +29,7 @@ from cadre_core.load import Resources, parse_documents
 from cadre_core.model import EffectiveAgent, Problem, Snapshot
 from cadre_core.plan import AgentChange, plan
 from cadre_core.policy.decide import compile_policies
+from cadre_detect.linking import People
 from cadre_core.route_index import route_index
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class _Tenant:
     bundles: Mapping[str, tuple[int, str]]
     """Agent -> (generation, digest)."""
     rules: dict[str, GuardRules] = field(default_factory=dict)
+    people: People | None = None
 
 
 class ChartService:
@@ -95,6 +97,14 @@ class ChartService:
                 rules = GuardRules(terms=_names(snapshot))
             entry.rules[agent] = rules
         return entry.rules[agent]
+
+    def people(self, tenant: str) -> People:
+        """The persons of the chart by the spellings that name just one of them."""
+        entry = self._entry(tenant)
+        if entry.people is None:
+            persons = entry.live.snapshot.persons.values()
+            entry.people = People((p.display_name, p.email) for p in persons)
+        return entry.people
 
     def data_class(self, tenant: str, entity_type: str) -> str:
         """Class of an entity type, the tenant's own recognizers included; the most sensitive where they

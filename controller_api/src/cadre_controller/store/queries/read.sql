@@ -152,6 +152,27 @@ SELECT p.token, p.entity_type, p.data_class, p.sealed, p.expires_at
 FROM pseudonym_grants g JOIN pseudonyms p ON p.tenant = g.tenant AND p.token = g.token
 WHERE g.tenant = $1 AND g.session_id = $2 AND g.token = ANY($3::text[]) AND p.expires_at > $4;
 
+-- name: session_token_version
+-- The first token of a session fixes the version of its key for all that follow.
+WITH newest AS (
+    SELECT coalesce((SELECT k.version FROM token_keys k WHERE k.tenant = $1
+                     ORDER BY k.created_at DESC, k.version DESC LIMIT 1), '1') AS version
+), pinned AS (
+    UPDATE sessions s SET token_version = CASE WHEN s.token_version = '' THEN n.version ELSE s.token_version END
+    FROM newest n WHERE s.tenant = $1 AND s.id = $2 RETURNING s.token_version
+)
+SELECT coalesce(p.token_version, n.version) AS version, p.token_version IS NOT NULL AS pinned
+FROM newest n LEFT JOIN pinned p ON true;
+
+-- name: token_keys
+SELECT version, sealed, created_at FROM token_keys WHERE tenant = $1 ORDER BY created_at DESC, version DESC;
+
+-- name: rulings
+SELECT * FROM finding_rulings WHERE expires_at > $1 ORDER BY created_at, id;
+
+-- name: ruling_purge
+DELETE FROM finding_rulings WHERE expires_at <= $1 RETURNING id;
+
 -- name: pseudonym_purge
 WITH gone AS (DELETE FROM pseudonyms WHERE expires_at <= $1 RETURNING tenant, token)
 DELETE FROM pseudonym_grants g USING gone WHERE g.tenant = gone.tenant AND g.token = gone.token RETURNING g.token;
