@@ -29,8 +29,8 @@ from cadre_core.load import Resources, parse_documents
 from cadre_core.model import EffectiveAgent, Problem, Snapshot
 from cadre_core.plan import AgentChange, plan
 from cadre_core.policy.decide import compile_policies
-from cadre_detect.linking import People
 from cadre_core.route_index import route_index
+from cadre_detect.linking import People
 
 logger = logging.getLogger(__name__)
 
