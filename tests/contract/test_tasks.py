@@ -212,7 +212,8 @@ async def test_deadline_ends_a_task(services: Services, clerk: Actor) -> None:
         await services.tasks.create(clerk, TaskCreate(prompt="Go.", agent="finance-1", deadline_seconds=1))
     ).view
     later = datetime.now(UTC) + timedelta(seconds=2)
-    assert [row["id"] for row in await services.kernel.db.fetch(TENANT, "task_overdue", later, [])] == [view.id]
+    due = await services.kernel.db.fetch(TENANT, "task_overdue", later, [])
+    assert [row["id"] for row in due] == [view.id]
     frozen = ["orbit/finance-1"]
     assert not await services.kernel.db.fetch(TENANT, "task_overdue", later, frozen)
 

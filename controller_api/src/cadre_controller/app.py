@@ -20,7 +20,8 @@ def public_app(runtime: Runtime) -> web.Application:
 def guard_app(runtime: Runtime) -> web.Application:
     """Guards only: every route but the token exchange needs their JWT."""
     observer = Observer("guard", runtime.metrics, runtime.clock)
-    app = web.Application(middlewares=[problems(observer), guard_gate(runtime.tokens, runtime.services.freezer)])
+    gate = guard_gate(runtime.tokens, runtime.services.freezer)
+    app = web.Application(middlewares=[problems(observer), gate])
     return _filled(app, runtime, add_routes(app, guard_tables()))
 
 

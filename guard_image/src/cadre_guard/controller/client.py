@@ -33,6 +33,7 @@ from cadre_api.protocol.guard import (
 from cadre_api.protocol.tasks import Evaluation
 from cadre_guard.controller.identity import Identity
 from cadre_guard.controller.problems import AWAY_ERRORS, AWAY_STATUSES, problem_of
+from cadre_guard.controller.standstill import Standstill, is_frozen
 from cadre_guard.errors import GuardError
 
 _Answer = TypeVar("_Answer", bound=Message)
@@ -50,6 +51,7 @@ class ControllerClient:
         self._base = base_url
         self._http = http
         self.identity = identity
+        self.standstill = Standstill()
 
     async def next_bundle(self, after: int, wait_seconds: float) -> BundleResponse | None:
         """A newer bundle, or None when there is none within `wait_seconds`."""
@@ -162,13 +164,20 @@ class ControllerClient:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._send_once(method, path, message, limit, trace)
+                body = await self._send_once(method, path, message, limit, trace)
             except AWAY_ERRORS as error:
                 problem = GuardError("ControllerUnreachable", f"{type(error).__name__} at the controller")
             except GuardError as error:
+                if is_frozen(error):
+                    await self.standstill.refused()
+                    give_up = loop.time() + patience
+                    continue
                 if error.status not in AWAY_STATUSES:
                     raise
                 problem = error
+            else:
+                self.standstill.answered()
+                return body
             if loop.time() + pause > give_up:
                 raise problem from None
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads load, guards nothing

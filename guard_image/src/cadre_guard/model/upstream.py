@@ -10,6 +10,7 @@ import aiohttp
 
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.problems import AWAY_ERRORS, AWAY_STATUSES, problem_of
+from cadre_guard.controller.standstill import is_frozen
 from cadre_guard.errors import GuardError
 from cadre_guard.turn.turn import Turn
 
@@ -33,11 +34,15 @@ async def model_call(
             continue
         try:
             if response.status == 200:
+                controller.standstill.answered()
                 yield response
                 return
             problem = problem_of(response.status, await response.read())
         finally:
             response.close()
+        if is_frozen(problem):
+            await controller.standstill.refused()
+            continue
         if response.status == 401 and tries == 0:
             controller.identity.forget()
         elif response.status not in AWAY_STATUSES or tries >= len(_PAUSES):
@@ -55,6 +60,9 @@ async def _attempt(
     except AWAY_ERRORS:
         return None
     except GuardError as error:  # from the token exchange
+        if is_frozen(error):
+            await controller.standstill.refused()
+            return None
         if error.status in AWAY_STATUSES:
             return None
         raise

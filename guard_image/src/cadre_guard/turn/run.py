@@ -14,6 +14,7 @@ from cadre_guard.masking.masker import Masker
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.telemetry import Telemetry
 from cadre_guard.turn.host import AgentHost
+from cadre_guard.turn.frozen import stop_clocks
 from cadre_guard.turn.lease import keep_lease
 from cadre_guard.turn.prompt import masked_texts, prompt_text, system_text
 from cadre_guard.turn.record import Verdict, judge
@@ -61,14 +62,16 @@ class TurnRunner:
     async def run(self, turn: Turn, host: AgentHost) -> bool:
         """Run and report; False when the agent must be restarted before anything else."""
         beat = asyncio.create_task(keep_lease(self._controller, turn))
+        clocks = asyncio.create_task(stop_clocks(self._controller.standstill, turn))
         try:
             with self._telemetry.turn(turn):
                 verdict, healthy = await self._verdict(turn, host)
                 await self._report(turn, verdict)
             return healthy
         finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            for task in (beat, clocks):
+                task.cancel()
+            await asyncio.gather(beat, clocks, return_exceptions=True)
             host.turns.remove(turn)
             self._gate.forget(turn)
 
