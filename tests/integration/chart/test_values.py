@@ -1,0 +1,81 @@
+"""Wrong values are refused before anything is installed, by a message that names the value and the fix."""
+
+import pytest
+
+from tests.integration.chart.rendering import MODES, Helm, Object
+
+
+def refusal(helm: Helm, values: Object) -> str:
+    done = helm.template(values)
+    assert done.returncode != 0, f"{values} went through"
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tls": {"mode": "selfmanaged"}}, ["/tls/mode", "'SelfManaged', 'CertManager'"]),
+        ({"operator": {"replica": 2}}, ["/operator", "'replica' not allowed"]),
+        ({"controller": {"replicas": "two"}}, ["/controller/replicas", "want integer"]),
+        ({"operator": {"rollingPercent": 0}}, ["/operator/rollingPercent", "minimum"]),
+        ({"images": {"guard": {"digest": "sha256:abc"}}}, ["/images/guard/digest", "sha256:"]),
+        ({"backup": {"schedule": "daily"}}, ["/backup/schedule"]),
+        ({"agentNamespaces": ["Acme_EU"]}, ["/agentNamespaces/0"]),
+        ({"controller": {"localHosts": ["ollama"]}}, ["/controller/localHosts/0"]),
+        ({"identities": {"gitopsUsers": ["a,b"]}}, ["/identities/gitopsUsers/0"]),
+        ({"protection": {"breakGlassGroup": "it's"}}, ["/protection/breakGlassGroup"]),
+        ({"monitorng": {}}, ["'monitorng' not allowed"]),
+    ],
+)
+def test_a_wrong_value_is_named(helm: Helm, values: Object, words: list[str]) -> None:
+    message = refusal(helm, values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("values", "fix"),
+    [
+        ({"scope": "Namespaces"}, "list some in namespaces or agentNamespaces"),
+        ({"namespaces": ["acme"]}, "set that, or leave namespaces empty"),
+        ({"agentNamespaces": ["cadre-system"]}, "a namespace of their own"),
+        ({"postgres": {"bundled": False}}, "name a Secret with the database's URL"),
+        ({"tls": {"issuerRef": {"name": "x"}}}, "only used with tls.mode=CertManager"),
+        ({"tls": {"mode": "CertManager", "issuerRef": {"kind": "Issuer"}}}, "name an issuer"),
+    ],
+)
+def test_values_that_do_not_fit_together_say_the_fix(helm: Helm, values: Object, fix: str) -> None:
+    assert fix in refusal(helm, values)
+
+
+def test_images_come_from_where_the_values_say(helm: Helm) -> None:
+    operator = helm.find("everything", "Deployment", "cadre-operator")["spec"]["template"]["spec"]
+    assert operator["containers"][0]["image"] == "registry.example.com/x/cadre/operator:1.2.3"
+    assert operator["imagePullSecrets"] == [{"name": "pull"}]
+    digest = "sha256:" + "a" * 64
+    done = helm.template({"images": {"guard": {"digest": digest}}})
+    assert f"cadre/guard@{digest}" in done.stdout
+
+
+def test_random_secrets_are_only_made_where_none_is_named(helm: Helm) -> None:
+    def secrets(mode: str) -> set[str]:
+        found = {o["metadata"]["name"] for o in helm.render(mode) if o["kind"] == "Secret" and "data" in o}
+        return found
+
+    assert secrets("default") == {"cadre-keystore", "cadre-postgres"}
+    assert secrets("external-database") == set()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_holds_data_stays_when_the_release_goes(helm: Helm, mode: str) -> None:
+    kept = {
+        (obj["kind"], obj["metadata"]["name"])
+        for obj in helm.render(mode)
+        if obj["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep"
+    }
+    kinds = {"CustomResourceDefinition", "Namespace", "PersistentVolumeClaim"}
+    holders = {
+        (obj["kind"], obj["metadata"]["name"])
+        for obj in helm.render(mode)
+        if obj["kind"] in kinds or (obj["kind"] == "Secret" and "data" in obj)
+    }
+    assert kept == holders
