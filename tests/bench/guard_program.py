@@ -32,6 +32,7 @@ from cadre_guard.turn.prompt import masked_texts
 from cadre_guard.turn.run import TurnRunner
 from cadre_guard.turn.tools import ToolGate
 from cadre_guard.turn.turn import Turn, TurnRegistry
+from cadre_guard.wire.dialects import OPENAI_CHAT
 from tests.bench.processes import announce
 
 _BODY_LIMIT = 16 * 1024 * 1024
@@ -126,7 +127,7 @@ async def _bundle(controller: ControllerClient, masker: Masker, agent: str) -> A
 
 async def _listen(endpoint: ModelEndpoint, holder: TurnHolder) -> web.AppRunner:
     app = web.Application(client_max_size=_BODY_LIMIT)
-    app.router.add_post("/v1/chat/completions", endpoint.chat)
+    app.router.add_post("/v1/chat/completions", endpoint.serve(OPENAI_CHAT))
     app.router.add_get("/held", holder.count)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()

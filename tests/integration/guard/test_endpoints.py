@@ -23,13 +23,13 @@ from cadre_guard.controller.identity import Identity
 from cadre_guard.events import EventLog
 from cadre_guard.masking.masker import Masker
 from cadre_guard.masking.pairs import SessionPairs
+from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
 from cadre_guard.model.journal import CallJournal
-from cadre_guard.model.ollama import OllamaEndpoint
 from cadre_guard.telemetry import Telemetry
-from cadre_guard.turn.host import model_app, tool_app
 from cadre_guard.turn.record import ToolRequest
 from cadre_guard.turn.tools import ToolGate
 from cadre_guard.turn.turn import Turn, TurnRegistry
@@ -97,7 +97,7 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), _soon(), _soon())
         turns.add("s1", turn)
         models = ModelEndpoint(bundle, turns, path)
-        model = TestServer(model_app(models, OllamaEndpoint(bundle, models), PREFIX, SECRET))
+        model = TestServer(model_app(models, PREFIX, SECRET))
         tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), PREFIX, SECRET))
         await model.start_server()
         await tools.start_server()

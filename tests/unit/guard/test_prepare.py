@@ -6,6 +6,7 @@ from cadre_detect.jsonwalk import Json
 from cadre_guard.masking.masker import GuardRefusedError
 from cadre_guard.model.prepare import classify, explain_refusals, refuse_foreign_tools
 from cadre_guard.turn.record import CallKind, TurnRecord
+from cadre_guard.wire.dialects import OPENAI_CHAT
 
 
 def _body(system: str, *tools: str) -> dict[str, Json]:
@@ -30,16 +31,16 @@ def _body(system: str, *tools: str) -> dict[str, Json]:
     ],
 )
 def test_side_calls_are_recognised(body: dict[str, Json], kind: CallKind) -> None:
-    assert classify(body) is kind
+    assert classify(OPENAI_CHAT, body) is kind
 
 
 def test_our_tools_and_those_opted_in_may_be_offered() -> None:
-    refuse_foreign_tools(_body("s", "gw__x", "shell"), frozenset({"shell"}))
+    refuse_foreign_tools(OPENAI_CHAT, _body("s", "gw__x", "shell"), frozenset({"shell"}))
 
     with pytest.raises(GuardRefusedError):
-        refuse_foreign_tools(_body("s", "gw__x", "shell"), frozenset())
+        refuse_foreign_tools(OPENAI_CHAT, _body("s", "gw__x", "shell"), frozenset())
     with pytest.raises(GuardRefusedError):
-        refuse_foreign_tools({"tools": [1]}, frozenset())
+        refuse_foreign_tools(OPENAI_CHAT, {"tools": [1]}, frozenset())
 
 
 def test_the_reason_of_a_refusal_replaces_goose_s_own_words() -> None:

@@ -35,6 +35,7 @@ from cadre_guard.controller.identity import Identity
 from cadre_guard.controller.problems import AWAY_ERRORS, AWAY_STATUSES, problem_of
 from cadre_guard.controller.standstill import Standstill, is_frozen
 from cadre_guard.errors import GuardError
+from cadre_guard.jsonvalue import as_list, as_object, as_text, parse_object
 
 _Answer = TypeVar("_Answer", bound=Message)
 _CALL_SECONDS = 30.0
@@ -129,17 +130,23 @@ class ControllerClient:
         await self._send("POST", "/guard/v1/status", status, patience=5)
 
     async def open_model_call(
-        self, body: bytes, headers: dict[str, str], idle_seconds: float
+        self, api: str, body: bytes, headers: dict[str, str], idle_seconds: float
     ) -> aiohttp.ClientResponse:
-        """Start a model call, return at its headers; the caller reads, judges the status and closes."""
+        """Start a call of a model API, return at its headers; the caller reads, judges and closes."""
         bearer = await self.identity.bearer()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=idle_seconds)
         return await self._http.post(
-            f"{self._base}/guard/v1/model/chat/completions",
+            f"{self._base}/guard/v1/model/{api}",
             data=io.BytesIO(body),
             headers={**headers, "Authorization": bearer, "Content-Type": "application/json"},
             timeout=timeout,
         )
+
+    async def model_apis(self) -> frozenset[str]:
+        """The APIs that a model of this agent speaks natively."""
+        answer = parse_object(await self._send("GET", "/guard/v1/models", None, patience=0, limit=10)) or {}
+        models = [as_object(model) for model in as_list(answer.get("data"))]
+        return frozenset(as_text(api) for model in models for api in as_list(model.get("apis")))
 
     async def export_spans(self, body: bytes) -> None:
         """OTLP/HTTP protobuf."""

@@ -8,7 +8,10 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+
+import aiohttp
 
 from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json
@@ -18,22 +21,21 @@ from cadre_guard.errors import GuardError
 from cadre_guard.masking.masker import GuardRefusedError, Masker
 from cadre_guard.model.journal import CallJournal
 from cadre_guard.model.outcome import outcome_of, tool_requests
-from cadre_guard.model.upstream import model_call
+from cadre_guard.model.seals import SealBook
+from cadre_guard.model.upstream import bounded, model_call
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.telemetry import Telemetry
 from cadre_guard.turn.record import CallKind
 from cadre_guard.turn.stopping import until_stopped
 from cadre_guard.turn.turn import Turn
 from cadre_guard.wire.body import encode_body, parse_body
-from cadre_guard.wire.openai_chat import REQUEST, check_request, restore_reply
-from cadre_guard.wire.openai_stream import ChatStreamRestorer
+from cadre_guard.wire.dialect import Dialect, Restorer
 from cadre_guard.wire.record import CompletionRecord, ToolCallIds
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 65536
 _QUEUE = 64
-_END = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,31 @@ class ModelPath:
     masker: Masker
     journal: CallJournal
     telemetry: Telemetry
+    seals: SealBook = field(default_factory=SealBook)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the agent sent; nothing of it leaves unmasked."""
+
+    dialect: Dialect
+    body: Mapping[str, Json]
+    kind: CallKind
+    api: str
+    """Path at the guard port."""
+    binary: bool = False
+    """Parts that nobody can scan may pass: nothing is masked or blocked here."""
+    fixed: frozenset[str] = frozenset()
+    """Texts that came from the controller itself."""
 
 
 class ModelCall:
-    """`body` is what the agent sent; nothing of it leaves unmasked."""
+    """One request on its way."""
 
-    def __init__(self, path: ModelPath, turn: Turn, kind: CallKind, body: Mapping[str, Json]) -> None:
+    def __init__(self, path: ModelPath, turn: Turn, request: Request) -> None:
         self._path = path
         self._turn = turn
-        self._kind = kind
-        self._body = body
+        self._request = request
         self._ids = ToolCallIds(f"call_{uuid.uuid4().hex[:12]}_", turn.record.call_ids)
         self._pieces: asyncio.Queue[bytes | GuardError | None] = asyncio.Queue(_QUEUE)
         self._producer: asyncio.Task[None] | None = None
@@ -98,16 +115,18 @@ class ModelCall:
         await self._pieces.put(end)
 
     async def _stream(self) -> None:
-        with self._path.telemetry.span("model.call", self._turn, kind=self._kind.value) as trace:
+        with self._path.telemetry.span("model.call", self._turn, kind=self._request.kind.value) as trace:
             masked = await self._masked()
             while not await self._stream_once(masked, trace):
                 log.warning("model stream broke off before its first event")
 
     async def _stream_once(self, masked: bytes, trace: dict[str, str]) -> bool:
         """False when the controller went away before anything but comments had come: ask again."""
-        restorer = ChatStreamRestorer(self._turn.pairs.values, self._ids)
+        make = self._request.dialect.stream
+        assert make is not None, "only dialects that stream get here"
+        restorer = make(self._turn.pairs.values, self._ids)
         begun = False
-        async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
+        async with self._upstream(masked, trace) as upstream:
             try:
                 async for data in upstream.content.iter_chunked(_READ_BYTES):
                     piece = restorer.feed(data)
@@ -123,23 +142,25 @@ class ModelCall:
         await self._pieces.put(rest)
         return True
 
-    async def _put(self, restorer: ChatStreamRestorer, data: bytes) -> None:
-        # the agent acts as soon as it has read the finish reason, usage and [DONE] or not:
+    async def _put(self, restorer: Restorer, data: bytes) -> None:
+        # the agent acts as soon as it has read the finish reason, usage and end mark or not:
         # what its turn must remember has to be there first
-        if restorer.record.finish_reason:
-            self._turn.record.tools.update(tool_requests(restorer.record))
-        if _END in data:
-            self._settle(restorer.record)
+        if (restorer.finish_reason or restorer.ended) and not self._settled:
+            record = restorer.record
+            self._turn.record.tools.update(tool_requests(record))
+            if restorer.ended:
+                self._settle(record)
         if data:
             await self._pieces.put(data)
 
     async def _fetch_whole(self) -> bytes:
-        with self._path.telemetry.span("model.call", self._turn, kind=self._kind.value) as trace:
+        with self._path.telemetry.span("model.call", self._turn, kind=self._request.kind.value) as trace:
             masked = await self._masked()
-            async with model_call(self._path.controller, self._turn, masked, trace) as upstream:
+            async with self._upstream(masked, trace) as upstream:
                 try:
-                    answer = parse_body(await upstream.read())
-                    reply, record = restore_reply(answer, self._turn.pairs.values, self._ids)
+                    answer = parse_body(await bounded(upstream))
+                    restore = self._request.dialect.restore
+                    reply, record = restore(answer, self._turn.pairs.values, self._ids)
                 except AWAY_ERRORS:
                     raise GuardError("ModelStreamCut", "the model's answer broke off") from None
                 except (DetectionError, StreamError):
@@ -147,21 +168,31 @@ class ModelCall:
             self._settle(record)
             return encode_body(reply)
 
+    def _upstream(
+        self, masked: bytes, trace: dict[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return model_call(self._path.controller, self._turn, self._request.api, masked, trace)
+
     async def _masked(self) -> bytes:
-        try:
-            check_request(self._body)
-        except (DetectionError, StreamError) as error:
-            raise GuardRefusedError(error.reason, str(error)) from None
-        document = {**self._body, "model": self._turn.bundle.model_alias}
-        masked = await self._path.masker.mask(self._turn.pairs, document, REQUEST)
-        self._path.journal.masked(self._turn, masked.redactions)
+        request, turn = self._request, self._turn
+        if not request.binary:
+            try:
+                request.dialect.check(request.body)
+            except (DetectionError, StreamError) as error:
+                raise GuardRefusedError(error.reason, str(error)) from None
+        document = {**request.body, **request.dialect.addressed(turn.bundle.model_alias, request.body)}
+        seals = self._path.seals.of(turn.lease.session_id)
+        rules = replace(request.dialect.rules, seals=seals, fixed=request.fixed)
+        masked = await self._path.masker.mask(turn.pairs, document, rules)
+        self._path.journal.masked(turn, masked.redactions)
         return encode_body(masked.document)
 
     def _settle(self, record: CompletionRecord) -> None:
         if self._settled:
             return
         self._turn.record.tools.update(tool_requests(record))
-        outcome = outcome_of(self._kind, record)
+        self._path.seals.add(self._turn.lease.session_id, record.seals)
+        outcome = outcome_of(self._request.kind, record)
         if outcome.failure:
             raise GuardError(outcome.failure, outcome.message, retryable=outcome.retryable)
         self._settled = True

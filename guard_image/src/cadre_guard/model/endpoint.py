@@ -1,113 +1,130 @@
-"""The model endpoint in the agent's network namespace: OpenAI chat completions, streaming or not.
+"""The model endpoint in the agent's network namespace, in every dialect, streaming or not.
 
 Refusals are 403 while no header is out (the agent then does not retry). Once a call takes longer than a
 moment the header goes out and comments keep the agent waiting; a later failure ends the turn from our side.
 """
 
-import aiohttp
+from collections.abc import Mapping
+
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from cadre_api.protocol.guard import AgentBundle
-from cadre_detect.errors import DetectionError
 from cadre_detect.jsonwalk import Json
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.masker import GuardRefusedError
-from cadre_guard.model.call import ModelCall, ModelPath
+from cadre_guard.model.border import BadRequestError, read_body, refusal
+from cadre_guard.model.call import ModelCall, ModelPath, Request
+from cadre_guard.model.fixed import texts_of
 from cadre_guard.model.prepare import classify, explain_refusals, refuse_foreign_tools
 from cadre_guard.turn.record import CallKind
 from cadre_guard.turn.turn import Turn, TurnRegistry
-from cadre_guard.wire.body import encode_body, parse_body
+from cadre_guard.wire.dialect import SSE, Dialect
 
 _HEADER_AFTER_SECONDS = 2.0
 _KEEPALIVE_SECONDS = 5.0
-_SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+_KEEPALIVE = b": keepalive\n\n"
+_LENIENT = frozenset({"Detect", "Disabled"})
 
 
 class ModelEndpoint:
-    """Handlers for `/v1/chat/completions` and `/v1/models`."""
+    """Handlers for every dialect and for `/v1/models`."""
 
     def __init__(self, bundle: AgentBundle, turns: TurnRegistry, path: ModelPath) -> None:
-        self._bundle = bundle
+        self.alias = bundle.model_alias
+        self.path = path
         self._turns = turns
-        self._path = path
         self._extensions = frozenset(tool for tools in bundle.goose_extensions.values() for tool in tools)
+        self._fixed = texts_of(bundle.tools)
+        self._binary = {bundle.guard.mode, *bundle.guard.entity_actions.values()} <= _LENIENT
 
     async def models(self, request: web.Request) -> web.Response:
         """The one alias."""
-        entry = {"id": self._bundle.model_alias, "object": "model", "owned_by": "cadre"}
+        entry = {"id": self.alias, "object": "model", "owned_by": "cadre"}
         return web.json_response({"object": "list", "data": [entry]})
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        """A chat completion for the turn behind `agent-session-id`."""
-        body = await read_body(request)
-        if isinstance(body, web.Response):
-            return body
-        turn = self.turn_of(request)
-        if turn is None:
-            return openai_error(403, "NoTurn", "no turn is under way in this session")
+    def serve(self, dialect: Dialect) -> Handler:
+        """The handler of a dialect whose body says all."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            opened = await self.open(request, dialect)
+            if isinstance(opened, web.Response):
+                return opened
+            turn, body = opened
+            return await self.answer(request, turn, dialect, body, dialect.streaming(body))
+
+        return handle
+
+    async def open(
+        self, request: web.Request, dialect: Dialect
+    ) -> tuple[Turn, dict[str, Json]] | web.Response:
+        """The turn behind `agent-session-id` and the body, or the refusal to send back."""
+        turn = self._turns.find(request.headers.get("agent-session-id", ""))
         try:
-            call = self.prepare(turn, body)
-            if body.get("stream") is True:
-                return await self._stream(request, turn, call)
+            body = await read_body(request)
+        except BadRequestError as error:
+            if turn is not None:
+                self.path.journal.unreadable(turn, error.reason)
+            response = refusal(dialect.refusals, error.status, error.reason, error.message)
+            response.force_close()  # what is left of an unread body must not pass for a request
+            return response
+        if turn is None:
+            return refusal(dialect.refusals, 403, "NoTurn", "no turn is under way in this session")
+        return turn, body
+
+    async def answer(
+        self,
+        request: web.Request,
+        turn: Turn,
+        dialect: Dialect,
+        body: dict[str, Json],
+        streaming: bool,
+        api: str = "",
+    ) -> web.StreamResponse:
+        """One call of the model; its refusal is in the caller's format."""
+        try:
+            call = self.prepare(turn, dialect, body, api)
+            if streaming:
+                return await self._stream(request, turn, call, dialect)
             return web.Response(body=await call.whole(), content_type="application/json")
         except GuardError as error:
             self.failed(turn, error)
-            return openai_error(403, error.reason, error.message)
-
-    def turn_of(self, request: web.Request) -> Turn | None:
-        """The turn a request belongs to."""
-        return self._turns.find(request.headers.get("agent-session-id", ""))
+            return refusal(dialect.refusals, 403, error.reason, error.message)
 
     def failed(self, turn: Turn, error: GuardError) -> None:
         """A call came to nothing."""
-        self._path.journal.failed(turn, error)
+        self.path.journal.failed(turn, error)
 
-    def prepare(self, turn: Turn, body: dict[str, Json]) -> ModelCall:
+    def prepare(self, turn: Turn, dialect: Dialect, body: Mapping[str, Json], api: str = "") -> ModelCall:
         """A call that has not begun; raises GuardRefusedError for what the agent must not ask."""
-        refuse_foreign_tools(body, self._extensions)
-        kind = classify(body)
+        refuse_foreign_tools(dialect, body, self._extensions)
+        kind = classify(dialect, body)
         if kind is CallKind.CLASSIFIER:
             raise GuardRefusedError("ModeChanged", "permissions are decided by policy, not by a model")
-        return ModelCall(self._path, turn, kind, explain_refusals(body, turn.record))
+        explained = explain_refusals(body, turn.record)
+        request = Request(dialect, explained, kind, api or dialect.api, self._binary, self._fixed)
+        return ModelCall(self.path, turn, request)
 
-    async def _stream(self, request: web.Request, turn: Turn, call: ModelCall) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, turn: Turn, call: ModelCall, dialect: Dialect
+    ) -> web.StreamResponse:
+        keepalive = _KEEPALIVE if dialect.content_type == SSE else b""
         call.start()
         try:
             data = await call.next(_HEADER_AFTER_SECONDS)
-            response = web.StreamResponse(headers=_SSE_HEADERS)
+            response = web.StreamResponse(
+                headers={"Content-Type": dialect.content_type, "Cache-Control": "no-store"}
+            )
             await response.prepare(request)
             try:
                 while data is not None:
-                    await response.write(data or b": keepalive\n\n")
+                    if data or keepalive:
+                        await response.write(data or keepalive)
                     data = await call.next(_KEEPALIVE_SECONDS)
             except GuardError as error:
                 self.failed(turn, error)
-                await response.write(
-                    b"data: " + encode_body(_error_body(error.reason, error.message)) + b"\n\n"
-                )
+                await response.write(dialect.refusals.frame(error.reason, error.message))
             await response.write_eof()
             return response
         finally:
             await call.close()
-
-
-async def read_body(request: web.Request) -> dict[str, Json] | web.Response:
-    """The request's JSON object, or the refusal to send back; nothing of a bad body goes anywhere."""
-    try:
-        return parse_body(await request.read())
-    except DetectionError as error:
-        status = 413 if error.reason == "BodyTooLarge" else 400
-        return openai_error(status, error.reason, str(error))
-    except web.HTTPRequestEntityTooLarge:
-        return openai_error(413, "BodyTooLarge", "the body is larger than this endpoint takes")
-    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ValueError):
-        return openai_error(400, "BadEncoding", "the body could not be read")
-
-
-def openai_error(status: int, reason: str, message: str) -> web.Response:
-    """An error in the shape OpenAI clients understand."""
-    return web.json_response(_error_body(reason, message), status=status)
-
-
-def _error_body(reason: str, message: str) -> dict[str, Json]:
-    return {"error": {"message": message, "type": "cadre_guard", "code": reason, "param": None}}

@@ -31,6 +31,10 @@ class CallJournal:
             outputTokens=outcome.output_tokens,
         )
 
+    def unreadable(self, turn: Turn, reason: str) -> None:
+        """A request could not be read and went nowhere; the agent may send a better one."""
+        self._events.add("guard.block", turn, result=reason)
+
     def failed(self, turn: Turn, error: GuardError) -> None:
         """The call came to nothing: the agent can do no better than we did, so the turn ends here."""
         if isinstance(error, TurnStoppedError) or turn.stopping.is_set():

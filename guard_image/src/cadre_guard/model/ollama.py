@@ -1,76 +1,61 @@
-"""Ollama's native chat for agents that speak it: translated to chat completions here, and back.
+"""Ollama's native API for agents that speak it: passed as it is where a model of the agent's speaks it too,
+else translated to OpenAI's and back.
 
-One dialect upstream means that masking, restoring and the turn's record have one path. NDJSON has no
-comments, so while a call waits the agent sees the header and nothing else.
+NDJSON has no comments, so while a call waits the agent sees the header and nothing else.
 """
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from cadre_api.protocol.guard import AgentBundle
+from cadre_guard.controller.problems import AWAY_ERRORS
 from cadre_guard.errors import GuardError
-from cadre_guard.jsonvalue import parse_object
-from cadre_guard.model.call import ModelCall
-from cadre_guard.model.endpoint import ModelEndpoint, read_body
-from cadre_guard.model.ollama_dialect import FrameTranslator, chat_completion, json_line, now, whole_reply
-from cadre_guard.turn.turn import Turn
-from cadre_guard.wire.body import encode_body
-
-_NDJSON = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
-_PATIENCE_SECONDS = 5.0
+from cadre_guard.model.endpoint import ModelEndpoint
+from cadre_guard.model.ollama_dialect import now
+from cadre_guard.model.ollama_translation import CHAT, EMBED, GENERATE, Translation
+from cadre_guard.wire.dialect import Dialect
+from cadre_guard.wire.dialects import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_GENERATE
 
 
 class OllamaEndpoint:
-    """Handlers for `/api/chat` and `/api/tags`."""
+    """Handlers for `/api/chat`, `/api/generate`, `/api/embed`, `/api/tags`, `/api/version`."""
 
-    def __init__(self, bundle: AgentBundle, models: ModelEndpoint) -> None:
-        self._alias = bundle.model_alias
+    def __init__(self, models: ModelEndpoint) -> None:
         self._models = models
+        self._apis: frozenset[str] | None = None
+        self.chat = self._serve(OLLAMA_CHAT, CHAT)
+        self.generate = self._serve(OLLAMA_GENERATE, GENERATE)
+        self.embed = self._serve(OLLAMA_EMBED, EMBED)
 
     async def tags(self, request: web.Request) -> web.Response:
         """The one alias."""
-        entry = {"name": self._alias, "model": self._alias, "modified_at": now(), "size": 0, "digest": ""}
+        alias = self._models.alias
+        entry = {"name": alias, "model": alias, "modified_at": now(), "size": 0, "digest": ""}
         return web.json_response({"models": [entry]})
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        """A chat for the turn behind `agent-session-id`."""
-        body = await read_body(request)
-        if isinstance(body, web.Response):
-            return _error(body.status, "BadBody", "the body is not a JSON object this endpoint takes")
-        turn = self._models.turn_of(request)
-        if turn is None:
-            return _error(403, "NoTurn", "no turn is under way")
-        streaming = body.get("stream") is not False
-        try:
-            call = self._models.prepare(turn, chat_completion(body, streaming=streaming))
-            if streaming:
-                return await self._stream(request, turn, call)
-            return web.json_response(whole_reply(parse_object(await call.whole()) or {}, self._alias))
-        except GuardError as error:
-            self._models.failed(turn, error)
-            return _error(403, error.reason, error.message)
+    async def version(self, request: web.Request) -> web.Response:
+        """Some clients ask before they speak."""
+        return web.json_response({"version": "0.0.0-cadre"})
 
-    async def _stream(self, request: web.Request, turn: Turn, call: ModelCall) -> web.StreamResponse:
-        call.start()
-        frames = FrameTranslator(self._alias)
-        try:
-            data = await call.next(_PATIENCE_SECONDS)
-            response = web.StreamResponse(headers=_NDJSON)
-            await response.prepare(request)
+    def _serve(self, dialect: Dialect, translation: Translation) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            opened = await self._models.open(request, dialect)
+            if isinstance(opened, web.Response):
+                return opened
+            turn, body = opened
+            streaming = dialect.streaming(body)
+            if dialect.api in await self._native():
+                return await self._models.answer(request, turn, dialect, body, streaming)
+            translated = translation.request(body, streaming)
+            spoken = translation.dialect(self._models.alias)
+            return await self._models.answer(request, turn, spoken, translated, streaming)
+
+        return handle
+
+    async def _native(self) -> frozenset[str]:
+        """What the agent's models speak; nothing of their own while nobody can say."""
+        if self._apis is None:
             try:
-                while data is not None:
-                    await response.write(frames.feed(data))
-                    data = await call.next(_PATIENCE_SECONDS)
-                await response.write(frames.finish())
-            except GuardError as error:
-                self._models.failed(turn, error)
-                await response.write(json_line({"error": f"{error.reason}: {error.message}"}))
-            await response.write_eof()
-            return response
-        finally:
-            await call.close()
-
-
-def _error(status: int, reason: str, message: str) -> web.Response:
-    return web.Response(
-        status=status, body=encode_body({"error": f"{reason}: {message}"}), content_type="application/json"
-    )
+                self._apis = await self._models.path.controller.model_apis()
+            except (GuardError, *AWAY_ERRORS):
+                return frozenset()
+        return self._apis

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
@@ -17,17 +16,16 @@ from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
 from cadre_guard.agent_environment import agent_launch
 from cadre_guard.errors import GuardError
+from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
-from cadre_guard.model.ollama import OllamaEndpoint
 from cadre_guard.sandbox.spec import WORKDIR
 from cadre_guard.sandbox.start import AgentProcess, start_agent
 from cadre_guard.settings import Settings
 from cadre_guard.turn.tools import ToolGate
 from cadre_guard.turn.turn import TurnRegistry
-
-_BODY_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -76,7 +74,7 @@ async def start_host(settings: Settings, bundle: AgentBundle, path: ModelPath, g
     turns = TurnRegistry()
     models = ModelEndpoint(bundle, turns, path)
     tools = ToolEndpoint(bundle, turns, gate)
-    servers = await _serve(process, 0, model_app(models, OllamaEndpoint(bundle, models), prefix, secret))
+    servers = await _serve(process, 0, model_app(models, prefix, secret))
     tool_server = await _serve(process, 1, tool_app(tools, prefix, secret))
     desk = PermissionDesk(turns, gate)
     connection = AcpConnection(process.stdout, process.stdin, desk.answer, desk.ignore)
@@ -108,36 +106,3 @@ async def _serve(process: AgentProcess, index: int, app: web.Application) -> web
     await runner.setup()
     await web.SockSite(runner, process.listeners[index]).start()
     return runner
-
-
-def model_app(endpoint: ModelEndpoint, ollama: OllamaEndpoint, prefix: str, secret: str) -> web.Application:
-    """Both dialects of the model endpoint below a path nobody can guess."""
-    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
-    app.router.add_post(f"/{prefix}/v1/chat/completions", endpoint.chat)
-    app.router.add_get(f"/{prefix}/v1/models", endpoint.models)
-    app.router.add_post(f"/{prefix}/api/chat", ollama.chat)
-    app.router.add_get(f"/{prefix}/api/tags", ollama.tags)
-    return app
-
-
-def tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Application:
-    """The tool endpoint below a path nobody can guess."""
-    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
-    app.router.add_post(f"/{prefix}/mcp", endpoint.post)
-    app.router.add_get(f"/{prefix}/mcp", endpoint.refuse_stream)
-    return app
-
-
-def _only_agent(secret: str) -> Middleware:
-    """Where no network namespace can be had, others on this machine may connect: they lack this secret."""
-    bearer = f"Bearer {secret}".encode()
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode()
-        if not secrets.compare_digest(given, bearer) or "Origin" in request.headers:
-            body = {"error": {"message": "not for you", "code": "Unauthorized"}}
-            return web.json_response(body, status=403)
-        return await handler(request)
-
-    return check

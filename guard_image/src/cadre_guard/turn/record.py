@@ -16,6 +16,7 @@ class CallKind(StrEnum):
     TITLE = "Title"
     COMPACTION = "Compaction"
     CLASSIFIER = "Classifier"
+    EMBEDDING = "Embedding"
 
 
 @dataclass(frozen=True, slots=True)

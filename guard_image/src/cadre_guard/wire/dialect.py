@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cadre_detect.jsonwalk import Json, WalkRules
-from cadre_guard.wire.machine import StreamRestorer
 from cadre_guard.wire.record import CompletionRecord, ToolCallIds
 from cadre_guard.wire.refusals import Refusals
 
@@ -25,10 +24,37 @@ class RestoreReply(Protocol):
         ...
 
 
+class Restorer(Protocol):
+    """A streamed reply being restored: bytes of the model's stream in, bytes for the agent out."""
+
+    @property
+    def record(self) -> CompletionRecord:
+        """What is known of the call by now."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """The reply is over as its format demands."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, once it said so."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """What this piece completes; raises StreamError."""
+        ...
+
+    def finish(self) -> bytes:
+        """What was still held back."""
+        ...
+
+
 class MakeStream(Protocol):
     """A machine for one streamed reply."""
 
-    def __call__(self, values: Mapping[str, str], ids: ToolCallIds | None = None) -> StreamRestorer:
+    def __call__(self, values: Mapping[str, str], ids: ToolCallIds | None = None) -> Restorer:
         """`values` may grow while the stream is read."""
         ...
 
@@ -51,8 +77,17 @@ class Dialect:
     """The system prompt."""
     streams_by_default: bool = False
     content_type: str = SSE
+    names_model: bool = True
+    """Model and streaming are members of the body, not of the path."""
     must_say: bool = True
     """An answer without text and calls is none."""
+
+    def addressed(self, alias: str, body: Body) -> dict[str, Json]:
+        """The members that name the model and ask for a stream, as they go up."""
+        if not self.names_model:
+            return {}
+        asked: dict[str, Json] = {"stream": True} if self.streaming(body) else {}
+        return {"model": alias, **asked}
 
     def streaming(self, body: Body) -> bool:
         """Whether the caller wants a stream."""

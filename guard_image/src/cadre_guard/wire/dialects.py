@@ -168,6 +168,7 @@ GEMINI = Dialect(
     refusals=GeminiRefusals(),
     tools=_declared,
     system=_text("systemInstruction", "system_instruction"),
+    names_model=False,
 )
 ALL = (
     OPENAI_CHAT,

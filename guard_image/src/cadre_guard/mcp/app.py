@@ -1,0 +1,14 @@
+"""The path of the tool endpoint."""
+
+from aiohttp import web
+
+from cadre_guard.border import BODY_LIMIT, only_agent
+from cadre_guard.mcp.endpoint import ToolEndpoint
+
+
+def tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Application:
+    """The tools below a path nobody can guess."""
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[only_agent(secret)])
+    app.router.add_post(f"/{prefix}/mcp", endpoint.post)
+    app.router.add_get(f"/{prefix}/mcp", endpoint.refuse_stream)
+    return app

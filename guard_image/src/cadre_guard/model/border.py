@@ -1,0 +1,60 @@
+"""What comes in at the model endpoint, before anything is made of it: framing, encoding, size, JSON.
+
+Each refusal is in the caller's wire format, is noted for the audit, and sends nothing anywhere.
+"""
+
+import aiohttp
+from aiohttp import web
+
+from cadre_detect.errors import DetectionError
+from cadre_detect.jsonwalk import Json
+from cadre_guard.wire.body import encode_body, parse_body
+from cadre_guard.wire.refusals import Refusals
+
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+_TYPES = frozenset({"application/json", "application/octet-stream"})
+"""`application/octet-stream` is what a request without a content type counts as."""
+
+
+class BadRequestError(Exception):
+    """The request cannot be read; `status` is the HTTP status to answer with."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+async def read_body(request: web.Request) -> dict[str, Json]:
+    """The request's JSON object; raises BadRequestError."""
+    _check_framing(request)
+    try:
+        return parse_body(await request.read())
+    except DetectionError as error:
+        status = 413 if error.reason == "BodyTooLarge" else 400
+        raise BadRequestError(status, error.reason, str(error)) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise BadRequestError(413, "BodyTooLarge", "the body is larger than this endpoint takes") from None
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ValueError):
+        raise BadRequestError(400, "BadEncoding", "the body could not be read") from None
+
+
+def refusal(refusals: Refusals, status: int, reason: str, message: str) -> web.Response:
+    """A whole answer that says no."""
+    body = encode_body(refusals.body(status, reason, message))
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _check_framing(request: web.Request) -> None:
+    if not request.raw_path.startswith("/"):
+        raise BadRequestError(400, "ProxyRequest", "this endpoint is no proxy: send a path, not a whole URL")
+    if "Upgrade" in request.headers:
+        raise BadRequestError(400, "UpgradeRefused", "this endpoint speaks plain HTTP/1.1 only")
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise BadRequestError(
+            415, "UnsupportedEncoding", "send the body plain, or compressed with gzip or deflate"
+        )
+    if request.content_type not in _TYPES:
+        raise BadRequestError(415, "UnsupportedMediaType", "send application/json")
