@@ -12,6 +12,15 @@ RUN apt-get update -q \
 ENV HOME=/tmp PATH=/opt/venv/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/opt/app \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 
+# of pyproject.toml only what is installed: a new linter setting does not install everything anew
+FROM runtime AS wanted
+COPY pyproject.toml requirements.lock /in/
+RUN mkdir /out && cp /in/requirements.lock /out/ && python3 -c "import json, tomllib; \
+project = tomllib.load(open('/in/pyproject.toml', 'rb'))['project']; \
+extras = ''.join(f'{name} = {json.dumps(project[\"optional-dependencies\"][name])}\n' for name in project['optional-dependencies']); \
+print(f'[project]\nname = \"cadre\"\nversion = \"0\"\ndependencies = {json.dumps(project[\"dependencies\"])}\n[project.optional-dependencies]\n{extras}')" \
+ > /out/pyproject.toml
+
 FROM runtime AS builder
 ARG EXTRA_CA=LICENSE
 ARG UV=0.13.8
@@ -23,12 +32,12 @@ ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-
 RUN python3 -m venv /opt/tools && /opt/tools/bin/pip --no-cache-dir --quiet install uv==${UV} \
  && /opt/tools/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv
 WORKDIR /src
-COPY pyproject.toml requirements.lock ./
+COPY --from=wanted /out ./
 
 FROM builder AS wheel
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml \
  && /opt/tools/bin/uv pip install --quiet hatchling
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY crds/src crds/src
 COPY operator/src operator/src
 COPY controller_api/src controller_api/src
@@ -45,7 +54,7 @@ FROM runtime AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
-ENTRYPOINT ["python", "-m", "cadre_operator"]
+CMD ["python", "-m", "cadre_operator"]
 
 FROM builder AS controller-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra controller
@@ -54,7 +63,7 @@ FROM runtime AS controller
 COPY --from=controller-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
-ENTRYPOINT ["python", "-m", "cadre_controller"]
+CMD ["python", "-m", "cadre_controller"]
 
 FROM builder AS guard-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra guard
@@ -63,7 +72,7 @@ FROM runtime AS guard
 COPY --from=guard-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
-ENTRYPOINT ["python", "-m", "cadre_guard"]
+CMD ["python", "-m", "cadre_guard"]
 
 FROM builder AS goose
 ARG NODE=24.19.0
@@ -80,4 +89,4 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp -
 COPY --from=goose /out /
 ENV HOME=/tmp PATH=/usr/local/bin:/usr/bin:/bin
 USER 10001:10001
-ENTRYPOINT ["goose"]
+CMD ["goose"]

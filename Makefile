@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard e2e nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -62,7 +62,10 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
 
 e2e: $(STAMP)  ## every example, applied through the real command line
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/kind
+
+e2e-kind: $(STAMP)  ## images, chart and examples on a real cluster (kind; root on Debian, or E2E_KUBECONFIG)
+	$(BIN)/python -m pytest -n 0 -s --durations=0 tests/e2e/kind
 
 clean:  ## forget caches and the virtual environment
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .coverage .coverage.*

@@ -1,4 +1,4 @@
-"""The project's own images, built from its Dockerfile with the Docker daemon and base image that can be had."""
+"""The project's own images, built from its Dockerfile on the Docker daemon that can be had."""
 
 import os
 import shutil
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import debian
-from tests.e2e.cluster.host import docker
-from tests.e2e.cluster.steps import CACHE, REPOSITORY, StepFailedError, exclusive, timed
+from tests.e2e.cluster.host import docker, pulled
+from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, timed
 
 TARGETS = ("operator", "controller", "guard", "agent")
 _PULLED = "debian:12-slim"
@@ -30,25 +30,16 @@ def build_all() -> tuple[Image, ...]:
     """Build every target; layers whose inputs did not change are reused."""
     with exclusive("images"):
         base = _base()
-        authority = _extra_ca()
-        return tuple(_build(target, base, authority) for target in TARGETS)
+        arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
+        own = tuple(_build(target, [*arguments, "--target", target], REPOSITORY) for target in TARGETS)
+        database = ["--build-arg", f"BASE={base}", "--file", str(FILES / "postgres.Dockerfile")]
+        return (*own, _build("postgres", database, FILES))
 
 
-def _build(target: str, base: str, authority: str) -> Image:
+def _build(target: str, arguments: list[str], context: Path) -> Image:
     moving = f"cadre/{target}:built"
-    arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={authority}"]
     with timed(f"image {target}"):
-        docker(
-            "build",
-            "--network=host",
-            *arguments,
-            "--target",
-            target,
-            "--tag",
-            moving,
-            REPOSITORY,
-            timeout=3600,
-        )
+        docker("build", "--network=host", *arguments, "--tag", moving, context, timeout=3600)
     identity, size = docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", moving).split()
     name = f"cadre/{target}:{identity.removeprefix('sha256:')[:12]}"
     docker("tag", moving, name)
@@ -57,13 +48,7 @@ def _build(target: str, base: str, authority: str) -> Image:
 
 def _base() -> str:
     """Debian from a registry where one answers, else from packages."""
-    if docker("image", "ls", "--quiet", _PULLED).strip():
-        return _PULLED
-    try:
-        docker("pull", "--quiet", _PULLED, timeout=60)
-    except StepFailedError:
-        return _made_base()
-    return _PULLED
+    return _PULLED if pulled(_PULLED) else _made_base()
 
 
 def _made_base() -> str:

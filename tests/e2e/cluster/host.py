@@ -47,6 +47,17 @@ def docker(*arguments: str | Path, stdin: str | None = None, timeout: float = 90
     return run([DOCKER, *arguments], stdin=stdin, timeout=timeout)
 
 
+def pulled(image: str) -> bool:
+    """Whether the image is here, or a registry that answers has it."""
+    if docker("image", "ls", "--quiet", image).strip():
+        return True
+    try:
+        docker("pull", "--quiet", image, timeout=300)
+    except StepFailedError:
+        return False
+    return True
+
+
 def docker_answers() -> bool:
     """Whether a Docker daemon can be used."""
     if shutil.which("docker") is None:

@@ -1,0 +1,103 @@
+"""The cluster of a test run: one named on purpose, else kind: made, filled with images, removed."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.cluster import nodeimage
+from tests.e2e.cluster.host import DOCKER, docker, prepare, pulled, start_docker, stop_docker
+from tests.e2e.cluster.kubectl import Kubectl
+from tests.e2e.cluster.steps import CACHE, run, timed
+from tests.support import gobuild
+from tests.support.images import Image
+
+NAME = "cadre-e2e"
+GIVEN = "E2E_KUBECONFIG"
+"""Names a kubeconfig: its current context is used and not removed; its nodes must get the images themselves."""
+KEEP = "E2E_KEEP"
+"""1 leaves the cluster for the next run, which uses it again as long as the node image is the same."""
+_PULLED_NODE = f"kindest/node:{gobuild.KUBERNETES}"
+_KUBECONFIG = CACHE / "kubeconfig"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that answers."""
+
+    kubectl: Kubectl
+    owned: bool
+
+    def load(self, images: Sequence[Image]) -> None:
+        """Put images into the node; those that are there already cost nothing."""
+        wanted = [image for image in images if self.owned and not self._has(image)]
+        if wanted:
+            with timed(f"load {' '.join(image.target for image in wanted)}"):
+                _kind("load", "docker-image", "--name", NAME, *(image.name for image in wanted))
+
+    def _has(self, image: Image) -> bool:
+        node = f"{NAME}-control-plane"
+        names = docker("exec", node, "ctr", "-n", "k8s.io", "images", "ls", "-q")
+        return f"docker.io/{image.name}" in names.split()
+
+
+def up() -> Cluster:
+    """Return a cluster whose system pods are ready. Raises StepFailedError."""
+    given = os.environ.get(GIVEN)
+    if given:
+        return Cluster(_kubectl(Path(given)), owned=False)
+    prepare()
+    start_docker()
+    image = _PULLED_NODE if pulled(_PULLED_NODE) else nodeimage.build()
+    cluster = Cluster(_kubectl(_KUBECONFIG), owned=True)
+    if _running() != image:
+        _delete()
+        _create(image)
+    with timed("system pods ready"):
+        _wait_ready(cluster.kubectl)
+    return cluster
+
+
+def down(*, even_if_kept: bool = False) -> None:
+    """Remove the cluster, and the Docker daemon if it was started for it."""
+    if os.environ.get(GIVEN) or (os.environ.get(KEEP) == "1" and not even_if_kept):
+        return
+    _delete()
+    stop_docker()
+
+
+def _kubectl(kubeconfig: Path) -> Kubectl:
+    return Kubectl(gobuild.build(gobuild.KUBECTL), gobuild.build(gobuild.HELM), kubeconfig)
+
+
+def _running() -> str:
+    """The node image of our cluster if its node runs, else nothing."""
+    asked = f"name=^{NAME}-control-plane$"
+    found = docker("ps", "--filter", asked, "--format", "{{json .}}").split("\n")[0]
+    return str(json.loads(found)["Image"]) if found else ""
+
+
+def _create(image: str) -> None:
+    with timed("kind create cluster"):
+        _kind("create", "cluster", "--name", NAME, "--image", image, "--wait", "180s")
+
+
+def _delete() -> None:
+    if NAME in _kind("get", "clusters").split():
+        with timed("kind delete cluster"):
+            _kind("delete", "cluster", "--name", NAME)
+    _KUBECONFIG.unlink(missing_ok=True)
+
+
+def _wait_ready(kubectl: Kubectl) -> None:
+    kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s")
+    kubectl("-n", "local-path-storage", "rollout", "status", "deployment", "--timeout=240s")
+    kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+
+
+def _kind(*arguments: str) -> str:
+    # kind calls `docker`: ours, which knows what this machine's root may do, comes first
+    path = os.pathsep.join([str(DOCKER.parent), os.environ.get("PATH", "")])
+    environment = {"PATH": path, "KUBECONFIG": str(_KUBECONFIG)}
+    return run([gobuild.build(gobuild.KIND), *arguments], env=environment)
