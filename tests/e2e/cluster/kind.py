@@ -15,7 +15,7 @@ from tests.support.images import Image
 
 NAME = "cadre-e2e"
 GIVEN = "E2E_KUBECONFIG"
-"""Names a kubeconfig: its current context is used and not removed; its nodes must get the images themselves."""
+"""A kubeconfig: its current context is used, not removed; its nodes must get the images themselves."""
 KEEP = "E2E_KEEP"
 """1 leaves the cluster for the next run, which uses it again as long as the node image is the same."""
 _PULLED_NODE = f"kindest/node:{gobuild.KUBERNETES}"
