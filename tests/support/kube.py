@@ -17,6 +17,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.support.certs import Authority
 from tests.support.gobuild import APISERVER, ETCD, ProgramUnavailableError, build
 
 ADMIN_GROUP = "system:masters"
@@ -107,6 +108,8 @@ class KubeServer:
     url: str
     certificate: Path
     users: dict[str, str] = field(repr=False)
+    authority: Authority = field(repr=False)
+    """Signs users."""
 
     def client(self, user: str = "admin") -> KubeClient:
         """Return a client of a user; the users besides admin start without any right."""
@@ -114,13 +117,20 @@ class KubeServer:
 
     def write_kubeconfig(self, path: Path, user: str = "admin") -> Path:
         """Write a kubeconfig for programs that want a file."""
+        return self.write_kubeconfig_of(path, user, {"token": self.users[user]})
+
+    def write_kubeconfig_of(
+        self, path: Path, user: str, credentials: dict[str, object], namespace: str = "default"
+    ) -> Path:
+        """Write a kubeconfig with any credentials that one may hold."""
         cluster = {"server": self.url, "certificate-authority": str(self.certificate)}
+        context = {"cluster": "test", "user": user, "namespace": namespace}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": user, "user": {"token": self.users[user]}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
+            "users": [{"name": user, "user": credentials}],
+            "contexts": [{"name": "test", "context": context}],
             "current-context": "test",
         }
         path.write_text(yaml.safe_dump(config))
@@ -142,7 +152,8 @@ def running_kube(folder: Path) -> Iterator[KubeServer]:
     etcd, apiserver = build(ETCD), build(APISERVER)
     etcd_port, peer_port, port = _free_ports(3)
     users = {name: secrets.token_hex(16) for name in ("admin", "lead", "gitops")}
-    server = KubeServer(f"https://127.0.0.1:{port}", folder / "certs" / "apiserver.crt", users)
+    certificate, authority = folder / "certs" / "apiserver.crt", Authority.create(folder / "users")
+    server = KubeServer(f"https://127.0.0.1:{port}", certificate, users, authority)
     with ExitStack() as stack:
         stack.enter_context(_process(_etcd_command(etcd, folder, etcd_port, peer_port), folder / "etcd.log"))
         command = _apiserver_command(apiserver, folder, port, etcd_port, users)
@@ -181,6 +192,7 @@ def _apiserver_command(
         f"--secure-port={port}",
         f"--cert-dir={folder / 'certs'}",
         f"--token-auth-file={tokens}",
+        f"--client-ca-file={folder / 'users' / 'ca.crt'}",
         "--authorization-mode=RBAC",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={public}",

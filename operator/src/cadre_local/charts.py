@@ -36,9 +36,9 @@ def read_documents(source: Path, tell: Callable[[str], None] | None = None) -> D
         if source.is_dir()
         else documents
     )
-    for name, text in documents:
-        if tell and (name, text) not in chosen and not SCENARIO.search(text):
-            tell(f"left out {name}: it has no apiVersion and no kind, so it is no resource")
+    left_out = [name for name, text in documents if (name, text) not in chosen and not SCENARIO.search(text)]
+    if tell and left_out:
+        tell(f"left out, having neither apiVersion nor kind: {', '.join(left_out)}")
     if not any(text.strip() for _, text in chosen):
         raise CadreError(
             "ChartEmpty",

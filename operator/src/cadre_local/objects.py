@@ -73,22 +73,27 @@ def condition(document: type_json, kind: str) -> type_json:
 
 
 def trouble(document: type_json) -> str:
-    """What is wrong with an object in one line: the first condition that is not as it should be."""
-    for kind in (
-        "Accepted",
-        "Stalled",
-        "AwaitingApproval",
-        "EgressSealed",
-        "GuardReady",
-        "ControllerSynced",
-        "Ready",
-    ):
+    """What is wrong with an object in one line: the first condition that is not as it should be.
+
+    A controller that is away is one trouble of the whole, not one of each object.
+    """
+    for kind, bad in _TROUBLES.items():
         found = condition(document, kind)
-        bad = "True" if kind in ("Stalled", "AwaitingApproval") else "False"
         if found.get("status") == bad:
             message = str(found.get("message") or "")
             return f"{found.get('reason')}: {message}" if message else str(found.get("reason"))
     return ""
+
+
+_TROUBLES = {
+    "Accepted": "False",
+    "Stalled": "True",
+    "AwaitingApproval": "True",
+    "EgressSealed": "False",
+    "GuardReady": "False",
+    "Ready": "False",
+}
+"""Condition -> the status that is worth telling, the cause before its consequence."""
 
 
 def as_documents(objects: Iterable[type_json]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from cadre_local.cli.completion import agent_names
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.errors import CadreError
+from cadre_local.kube.client import KubeRefusedError
 from cadre_local.kube.target import ClusterTarget
 from cadre_local.objects import dig, find_agent, key_of
 from cadre_local.paths import file_key
@@ -80,7 +81,7 @@ def _of_pods(
 ) -> None:
     found = find_agent(cluster, name)
     namespace, own = dig(found, "metadata", "namespace"), dig(found, "metadata", "name")
-    pods = cluster.kube.collect(f"/api/v1/namespaces/{namespace}/pods", f"{LABEL}={own}")
+    pods = _pods(cluster, namespace, own)
     if not pods:
         phase = dig(found, "status", "phase") or "without a status"
         fix = f"kubectl cadre describe agent {own}" + ("; resume it" if phase == "Suspended" else "")
@@ -95,6 +96,16 @@ def _of_pods(
     for stream in streams:
         for line in stream:
             click.echo(line)
+
+
+def _pods(cluster: ClusterTarget, namespace: str, agent: str) -> list[type_json]:
+    try:
+        return cluster.kube.collect(f"/api/v1/namespaces/{namespace}/pods", f"{LABEL}={agent}")
+    except KubeRefusedError as error:
+        if error.status != 403:
+            raise
+        fix = f"kubectl cadre describe agent {agent} says what is wrong, cadre task show TASK what it did"
+        raise CadreError("Forbidden", f"you may not read pods in {namespace}", fix) from error
 
 
 def _prefixed(

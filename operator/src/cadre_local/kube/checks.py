@@ -6,6 +6,7 @@ from cadre_api.protocol.base import type_json
 from cadre_api.v1alpha1 import API_VERSION, KINDS
 from cadre_local.check import Check
 from cadre_local.errors import CadreError
+from cadre_local.kube.client import KubeRefusedError
 from cadre_local.kube.forward import authority
 from cadre_local.kube.target import ClusterTarget
 from cadre_local.objects import condition, items_of
@@ -34,6 +35,10 @@ def run_all(cluster: ClusterTarget) -> Iterator[Check]:
 def _caught(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name, "Ok", check())
+    except KubeRefusedError as error:
+        if error.status == 403:
+            return Check(name, "Warn", "not known: you may not look", "an administrator's doctor says")
+        return Check(name, "Fail", f"{error.reason}: {error.message}", error.fix)
     except CadreError as error:
         return Check(name, "Fail", f"{error.reason}: {error.message}", error.fix)
 
@@ -98,4 +103,5 @@ def _right(
     text = f"{verb} {resource} in {namespace}, for {purpose}"
     if isinstance(status, dict) and status.get("allowed"):
         return Check("right", "Ok", text)
-    return Check("right", "Warn", f"you may not {text}", "ask the cluster's administrator for the role")
+    fix = "ask an administrator for the roles cadre-lead and cadre-cli"
+    return Check("right", "Warn", f"you may not {text}", fix)

@@ -186,7 +186,7 @@ def _fix(status: int, admission: bool) -> str:
         return ""
     return {
         401: "the cluster does not know these credentials: log in to it again",
-        403: "ask the cluster's administrator for a role of the chart, such as cadre-view or cadre-edit",
+        403: "ask the cluster's administrator for a role of the chart, such as cadre-view or cadre-lead",
         404: "cadre get lists what there is",
     }.get(status, "")
 

@@ -25,6 +25,7 @@ def build(cluster: ClusterTarget) -> type_json:
         "scope": "all namespaces" if everywhere else f"namespace {cluster.connection.namespace}",
         "controller": "answers" if api else f"does not answer: {why_not}",
         "person": api.person if api else "",
+        "behind": [key_of(item) for item in (*nodes, *agents) if _behind(item)],
         "waitingApprovals": len(api.approvals(ApprovalState.PENDING.value)) if api else 0,
         "waitingConsents": sum(awaits_consent(item) for item in (*nodes, *agents)),
         "nodes": [_node(item) for item in nodes],
@@ -46,6 +47,11 @@ def awaits_consent(document: type_json) -> bool:
     """Whether somebody has to agree before the object counts as written."""
     waits = condition(document, "AwaitingApproval").get("status") == "True"
     return waits or bool(dig(document, "metadata", "annotations", "cadre.dev/held"))
+
+
+def _behind(document: type_json) -> bool:
+    """Whether the controller does not have its latest version yet."""
+    return condition(document, "ControllerSynced").get("status") == "False"
 
 
 def _try_api(cluster: ClusterTarget) -> tuple[CadreApi | None, str]:

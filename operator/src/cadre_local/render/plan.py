@@ -19,7 +19,11 @@ def render_plan(console: Console, answer: type_json) -> None:
             for line in _list(item.get("diff")):
                 console.print(_diff_line(str(line)))
     same = sum(_change(item) == "Same" for item in agents)
-    console.print(f"{len(agents) - same} agents change, {same} stay as they are")
+    console.print(f"{_agents(len(agents) - same)} to change, {same} to stay as they are")
+
+
+def _agents(number: int) -> str:
+    return "1 agent" if number == 1 else f"{number} agents"
 
 
 def _change(item: type_json) -> str:

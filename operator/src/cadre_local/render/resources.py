@@ -20,7 +20,7 @@ def print_resources(
     columns += WIDE.get(plural, ()) if wide else ()
     columns += [("AGE", _age)] if live else []
     rows = [[cell(document) for _, cell in columns] for document in documents]
-    print_table(console, [title for title, _ in columns], rows, f"no {plural}")
+    print_table(console, [title for title, _ in columns], rows, f"no {plural}", cut=True)
 
 
 def print_agents(console: Console, rows: Sequence[type_json], phase: Cell) -> None:

@@ -47,6 +47,10 @@ def _cluster(report: type_json) -> Tree:
     who = _text(report, "person") or "administrator"
     said = f"[green]answers[/], you are {who}" if answers else f"[red]{_text(report, 'controller')}[/]"
     tree.add(f"controller {said}")
+    behind = report.get("behind")
+    if isinstance(behind, list) and behind:
+        told = f"{len(behind)} objects are not in force at the controller yet"
+        tree.add(f"[yellow]{told}[/] [dim]kubectl cadre describe KIND NAME[/]")
     if report.get("scope") != "all namespaces":
         tree.add(f"[dim]only {_text(report, 'scope')}: you may not see the others[/]")
     _waiting(tree, report)
@@ -66,6 +70,7 @@ def _company(report: type_json) -> Tree:
     silent = f" [dim](controller {_text(report, 'controller')})[/]" if quiet else ""
     top = Tree(f"[bold]{len(agents)} agents[/]{silent}")
     placed: set[str] = set()
+    agents = _shortened(agents)
     for node in nodes:
         if not node.get("parent"):
             _branch(top, node, nodes, agents, placed)
@@ -73,6 +78,15 @@ def _company(report: type_json) -> Tree:
         if _text(agent, "key") not in placed:
             top.add(_agent_line(agent))
     return top
+
+
+def _shortened(agents: list[type_json]) -> list[type_json]:
+    """With the name to show: without the namespace where all share one."""
+    one = len({_text(agent, "key").partition("/")[0] for agent in agents}) <= 1
+    return [
+        {**agent, "shown": _text(agent, "key").rpartition("/")[2] if one else _text(agent, "key")}
+        for agent in agents
+    ]
 
 
 def _branch(
@@ -93,7 +107,7 @@ def _branch(
 def _agent_line(agent: type_json) -> str:
     tasks = _mapping(agent.get("tasks"))
     parts = [
-        f"[cyan]{_text(agent, 'key')}[/]",
+        f"[cyan]{_text(agent, 'shown')}[/]",
         _phase(_text(agent, "phase")),
         f"{tasks.get('running', 0)} running, {tasks.get('queued', 0)} queued",
     ]
@@ -107,7 +121,7 @@ def _agent_line(agent: type_json) -> str:
 
 
 def _wrong(record: type_json) -> str:
-    reason = _text(record, "reason")
+    reason = _text(record, "reason").removeprefix(f"{_text(record, 'phase')}: ")
     return f" · [yellow]{one_line(reason, 160)}[/]" if reason else ""
 
 

@@ -9,27 +9,35 @@ from rich.table import Table
 
 from cadre_api.protocol.tasks import ApprovalView, TaskView
 
-WHOLE = frozenset({"ID", "SEQ", "NAME", "TIME", "STATE", "ACTION", "TARGET"})
+WHOLE = frozenset({"ID", "SEQ", "NAME", "TIME", "STATE", "ACTION", "TARGET", "PHASE"})
 """Columns that people copy from: never cut and never wrapped, whatever the width."""
 
 
 def print_table(
-    console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str
+    console: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str,
+    *,
+    cut: bool = False,
 ) -> None:
-    """A plain table, or one sentence when there is nothing; identifiers stay whole, the others give way."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        if name in WHOLE:
-            table.add_column(name, no_wrap=True, overflow="ignore")
-        else:
-            table.add_column(name, overflow="fold")
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - the count is used after the loop
-        table.add_row(*(escape(str(cell)) for cell in row))
-    if count:
-        console.print(table)
-    else:
+    """A plain table, or one sentence when there is nothing; identifiers stay whole, the others give way:
+    folded, or `cut` with an ellipsis so that every row is one line.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
         console.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        if name in WHOLE:
+            widest = max(len(row[index]) for row in cells)
+            table.add_column(name, no_wrap=True, overflow="ignore", min_width=max(widest, len(name)))
+        else:
+            table.add_column(name, no_wrap=cut, overflow="ellipsis" if cut else "fold")
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
 def print_tasks(console: Console, tasks: Sequence[TaskView], now: datetime) -> None:
