@@ -10,19 +10,24 @@ import uuid
 from collections.abc import AsyncIterator
 
 import aiohttp
-from aiohttp import web
 
 from cadre_api.protocol.guard import BundleAck
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
+from cadre_guard.controller.trust import follow_authorities, trust_context
 from cadre_guard.errors import ConfigurationError, GuardError
 from cadre_guard.events import EventLog
-from cadre_guard.health import health_app
+from cadre_guard.health import health_app, serving
 from cadre_guard.logs import configure_logging
 from cadre_guard.masking.masker import Masker
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.journal import CallJournal
+from cadre_guard.place.desktop import Desktop
+from cadre_guard.place.egress import EgressOpenError
+from cadre_guard.place.opening import leave_word, open_place, prove_sealed
+from cadre_guard.place.pod import Pod
+from cadre_guard.place.probes import PodProbes
 from cadre_guard.sandbox.kernel import hide_from_ptrace
 from cadre_guard.settings import Settings, read_settings
 from cadre_guard.telemetry import Telemetry
@@ -39,7 +44,7 @@ _RENEW_PAUSE_SECONDS = 2.0
 
 
 def main() -> int:
-    """`python -m cadre_guard`; 2 = cannot start like this, with one line that says why."""
+    """`python -m cadre_guard`; 2 = cannot start like this, 3 = the pod's network is open, with one line."""
     try:
         settings = read_settings(os.environ)
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,15 +55,21 @@ def main() -> int:
     # memory of this process holds values: other processes of the same user must not read it
     hide_from_ptrace()
     try:
-        return asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings))
     except GuardError as error:
         print(f"cadre_guard: {error.reason}: {error.message}", file=sys.stderr)  # noqa: T201 - the one clear line
-        return 2
+        if settings.pod is not None:
+            leave_word(settings.pod, error.reason)
+        return 3 if isinstance(error, EgressOpenError) else 2
+    return 0
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings) -> None:
     instance = str(uuid.uuid4())
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    trust = trust_context(settings.ca_file)
+    async with contextlib.AsyncExitStack() as stack:
+        connector = aiohttp.TCPConnector(limit=0, ssl=trust)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         identity = Identity(
             settings.controller,
             http,
@@ -67,15 +78,18 @@ async def _serve(settings: Settings) -> int:
             bootstrap_file=settings.bootstrap_file,
         )
         controller = ControllerClient(settings.controller, http, identity)
+        place = await stack.enter_async_context(open_place(settings))
         masker = Masker(controller)
-        try:
-            await _work(settings, instance, controller, masker)
-        finally:
-            masker.close()
-    return 0
+        stack.callback(masker.close)
+        if settings.ca_file is not None and not isinstance(trust, bool):
+            following = asyncio.create_task(follow_authorities(settings.ca_file, trust))
+            stack.callback(following.cancel)
+        await _work(settings, instance, controller, masker, place)
 
 
-async def _work(settings: Settings, instance: str, controller: ControllerClient, masker: Masker) -> None:
+async def _work(
+    settings: Settings, instance: str, controller: ControllerClient, masker: Masker, place: Desktop | Pod
+) -> None:
     events = EventLog(controller)
     telemetry = Telemetry(controller, settings.agent)
     gate = ToolGate(controller, masker, events, telemetry)
@@ -83,26 +97,47 @@ async def _work(settings: Settings, instance: str, controller: ControllerClient,
     bundles = BundleStore(settings.state_dir / "bundle.json", settings.agent)
     runner = TurnRunner(controller, masker, gate, events, telemetry)
     worker = Worker(
-        instance, controller, bundles, runner, events, lambda bundle: start_host(settings, bundle, path, gate)
+        instance, controller, bundles, runner, events, lambda bundle: start_host(place, bundle, path, gate)
     )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.drain)
-    background = [
-        asyncio.create_task(_follow_bundles(controller, bundles, masker, worker)),
-        asyncio.create_task(events.run()),
-        asyncio.create_task(telemetry.run()),
-    ]
-    async with _health(settings, worker):
+    _drain_on_signals(worker, place)
+    async with _probes(settings, place, worker):
         try:
-            await _until_drained(worker, background[0])
+            await _make_sure(settings, place, controller)
+            background = [
+                asyncio.create_task(_follow_bundles(controller, bundles, masker, worker)),
+                asyncio.create_task(events.run()),
+                asyncio.create_task(telemetry.run()),
+            ]
+            try:
+                await _until_drained(worker, background[0])
+            finally:
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
+        except EgressOpenError as error:
+            events.add("guard.egressOpen", result=error.reason, target=error.target)
+            raise
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_SECONDS):
                     await asyncio.gather(events.flush(), telemetry.flush())
+
+
+def _drain_on_signals(worker: Worker, place: Desktop | Pod) -> None:
+    def drain() -> None:
+        worker.drain()
+        if isinstance(place, Pod):
+            place.close()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, drain)
+
+
+async def _make_sure(settings: Settings, place: Desktop | Pod, controller: ControllerClient) -> None:
+    """In a pod nothing starts before we know that it is shut."""
+    if isinstance(place, Pod) and settings.pod is not None:
+        await prove_sealed(place, settings.pod, controller)
 
 
 async def _until_drained(worker: Worker, bundles: "asyncio.Task[None]") -> None:
@@ -156,15 +191,13 @@ async def _apply_bundle(jws: str, controller: ControllerClient, bundles: BundleS
 
 
 @contextlib.asynccontextmanager
-async def _health(settings: Settings, worker: Worker) -> AsyncIterator[None]:
-    if settings.health_listen is None:
+async def _probes(settings: Settings, place: Desktop | Pod, worker: Worker) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(place, Pod) and settings.pod is not None:
+            drain_seconds = settings.pod.drain_seconds
+            probes = PodProbes(place, worker.state, lambda: worker.quiesce(drain_seconds))
+            await stack.enter_async_context(serving(probes.app(), settings.pod.probes))
+        if settings.health_listen is not None:
+            app = health_app(worker.state)
+            await stack.enter_async_context(serving(app, settings.health_listen))
         yield
-        return
-    runner = web.AppRunner(health_app(worker.state), access_log=None)
-    await runner.setup()
-    host, port = settings.health_listen
-    await web.TCPSite(runner, host, port).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()

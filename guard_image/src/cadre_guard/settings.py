@@ -6,7 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cadre_guard.errors import ConfigurationError
+from cadre_guard.place.settings import PodSettings, read_pod_settings
 
+_PLACES = ("Desktop", "Pod")
 _SANDBOX_MODES = ("Auto", "Off")
 _ANALYZERS = ("Sidecar",)
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -19,24 +21,32 @@ class Settings:
     agent: str
     controller: str
     bootstrap_file: Path
-    goose: Path
     state_dir: Path
+    goose: Path | None = None
+    """The agent's program; None in a pod, where it is a container of its own."""
     isolate: bool = True
+    ca_file: Path | None = None
+    """Who signs the controller's certificate; None = the system's authorities."""
     log_level: str = "INFO"
     health_listen: tuple[str, int] | None = None
+    pod: PodSettings | None = None
+    """None on a desktop."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises ConfigurationError that names the variable and the fix."""
+    in_pod = _choice(environment, "CADRE_PLACE", _PLACES) == "Pod"
     return Settings(
         agent=_agent(environment),
         controller=_url(environment),
         bootstrap_file=_existing_file(environment, "CADRE_BOOTSTRAP_FILE"),
-        goose=_existing_file(environment, "CADRE_GOOSE"),
         state_dir=Path(_required(environment, "CADRE_STATE_DIR")),
+        goose=None if in_pod else _existing_file(environment, "CADRE_GOOSE"),
         isolate=_choice(environment, "CADRE_SANDBOX", _SANDBOX_MODES) == "Auto",
+        ca_file=_existing_file(environment, "CADRE_CA_FILE") if environment.get("CADRE_CA_FILE") else None,
         log_level=_log_level(environment),
         health_listen=_listen(environment.get("CADRE_GUARD_HEALTH_LISTEN", "")),
+        pod=read_pod_settings(environment) if in_pod else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 in lines, both directions, over an agent's pipes (agentclientprotocol.com, stdio)."""
+"""JSON-RPC 2.0 in lines, both directions, over whatever reaches the agent (agentclientprotocol.com)."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,16 @@ class AcpError(GuardError):
         self.code = code
 
 
+class LineReader(Protocol):
+    """What the agent says."""
+
+    async def readline(self) -> bytes:
+        """The next line, empty at the end."""
+        ...
+
+
 class LineWriter(Protocol):
-    """The writing half of a pipe."""
+    """What it is told: one whole line per `write`."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -33,11 +41,11 @@ class LineWriter(Protocol):
 
 
 class AcpConnection:
-    """One agent's pipe pair. `closed` is set when the agent has gone."""
+    """One agent's ear and mouth. `closed` is set when the agent has gone."""
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
+        reader: LineReader,
         writer: LineWriter,
         on_request: RequestHandler,
         on_notification: NotificationHandler,

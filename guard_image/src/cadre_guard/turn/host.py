@@ -1,58 +1,59 @@
-"""One running agent with its two endpoints. A new one for every trust set: its HOME starts empty."""
+"""One agent that we shook hands with, and its two endpoints. A new one for every trust set."""
 
 import asyncio
 import hashlib
 import json
 import secrets
-import tempfile
+import socket
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
 from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
-from cadre_guard.agent_environment import agent_launch
 from cadre_guard.errors import GuardError
-from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
-from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
-from cadre_guard.sandbox.spec import WORKDIR
-from cadre_guard.sandbox.start import AgentProcess, start_agent
-from cadre_guard.settings import Settings
+from cadre_guard.model.ollama import OllamaEndpoint
+from cadre_guard.place.port import EndpointKeys, Place, Seat
 from cadre_guard.turn.tools import ToolGate
 from cadre_guard.turn.turn import TurnRegistry
+
+_BODY_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class AgentHost:
     """A live agent: sessions are opened on `client`, found again in `turns`."""
 
-    process: AgentProcess
+    seat: Seat
     client: AcpClient
     turns: TurnRegistry
     gateway: GatewayAddress
-    cwd: str
     trust: str
     reader: asyncio.Task[None]
-    servers: web.AppRunner
-    tool_server: web.AppRunner
+    servers: tuple[web.AppRunner, ...]
 
     @property
     def alive(self) -> bool:
-        """Its process has not ended."""
+        """It can still be spoken to."""
         return not self.reader.done()
 
-    async def stop(self) -> None:
-        """Kill the agent, close its ports, wipe its HOME."""
-        await self.process.kill()
-        await self.servers.cleanup()
-        await self.tool_server.cleanup()
-        await self.process.clean()
+    @property
+    def cwd(self) -> str:
+        """Its working directory, as it sees it."""
+        return self.seat.cwd
+
+    async def stop(self, *, broken: bool = False) -> None:
+        """Part from the agent and close its endpoints; a broken one is not met again."""
+        await self.seat.end(broken=broken or not self.alive)
+        for server in self.servers:
+            await server.cleanup()
+        await self.seat.clean()
         self.reader.cancel()
         await asyncio.gather(self.reader, return_exceptions=True)
 
@@ -63,46 +64,81 @@ def trust_set(bundle: AgentBundle) -> str:
     return hashlib.sha256(json.dumps(rights, sort_keys=True).encode()).hexdigest()
 
 
-async def start_host(settings: Settings, bundle: AgentBundle, path: ModelPath, gate: ToolGate) -> AgentHost:
-    """Start agent and endpoints and shake hands; raises GuardError."""
-    prefix, secret = secrets.token_hex(16), secrets.token_hex(32)
-    home = Path(tempfile.mkdtemp(prefix="home-", dir=settings.state_dir))
-    spec = agent_launch(
-        bundle, goose=settings.goose, prefix=prefix, secret=secret, isolate=settings.isolate, home=home
-    )
-    process = await start_agent(spec)
+async def start_host(place: Place, bundle: AgentBundle, path: ModelPath, gate: ToolGate) -> AgentHost:
+    """Take a seat, serve its endpoints and shake hands; raises GuardError."""
+    seat = await place.seat(bundle)
     turns = TurnRegistry()
-    models = ModelEndpoint(bundle, turns, path)
-    tools = ToolEndpoint(bundle, turns, gate)
-    servers = await _serve(process, 0, model_app(models, prefix, secret))
-    tool_server = await _serve(process, 1, tool_app(tools, prefix, secret))
+    servers = await _serve(seat, bundle, turns, path, gate)
     desk = PermissionDesk(turns, gate)
-    connection = AcpConnection(process.stdout, process.stdin, desk.answer, desk.ignore)
-    reader = asyncio.create_task(connection.run())
-    port = process.listeners[1].getsockname()[1]
-    bearer = f"Bearer {secret}"
+    connection = AcpConnection(seat.reader, seat.writer, desk.answer, desk.ignore)
     host = AgentHost(
-        process=process,
+        seat=seat,
         client=AcpClient(connection),
         turns=turns,
-        gateway=GatewayAddress(f"http://127.0.0.1:{port}/{prefix}/mcp", {"Authorization": bearer}),
-        cwd=WORKDIR if process.report.boundary.get("mount") else str(home),
+        gateway=_gateway(seat),
         trust=trust_set(bundle),
-        reader=reader,
+        reader=asyncio.create_task(connection.run()),
         servers=servers,
-        tool_server=tool_server,
     )
     try:
         await host.client.initialize()
     except GuardError:
-        await host.stop()
+        await host.stop(broken=True)
         raise
     return host
 
 
-async def _serve(process: AgentProcess, index: int, app: web.Application) -> web.AppRunner:
+def _gateway(seat: Seat) -> GatewayAddress:
+    port, keys = seat.tool_listener.getsockname()[1], seat.keys
+    url = f"http://127.0.0.1:{port}/{keys.prefix}/mcp"
+    return GatewayAddress(url, {"Authorization": f"Bearer {keys.secret}"})
+
+
+async def _serve(
+    seat: Seat, bundle: AgentBundle, turns: TurnRegistry, path: ModelPath, gate: ToolGate
+) -> tuple[web.AppRunner, ...]:
+    models = ModelEndpoint(bundle, turns, path)
+    model = model_app(models, OllamaEndpoint(bundle, models), seat.keys.prefix, seat.keys.secret)
+    tools = tool_app(ToolEndpoint(bundle, turns, gate), seat.keys)
+    return (await _listen(seat.model_listener, model), await _listen(seat.tool_listener, tools))
+
+
+async def _listen(listener: socket.socket, app: web.Application) -> web.AppRunner:
     # a request whose client has gone is over: a cancelled turn must not leave a tool call behind
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, process.listeners[index]).start()
+    await web.SockSite(runner, listener).start()
     return runner
+
+
+def model_app(endpoint: ModelEndpoint, ollama: OllamaEndpoint, prefix: str, secret: str) -> web.Application:
+    """Both dialects of the model endpoint below a path nobody can guess."""
+    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
+    app.router.add_post(f"/{prefix}/v1/chat/completions", endpoint.chat)
+    app.router.add_get(f"/{prefix}/v1/models", endpoint.models)
+    app.router.add_post(f"/{prefix}/api/chat", ollama.chat)
+    app.router.add_get(f"/{prefix}/api/tags", ollama.tags)
+    return app
+
+
+def tool_app(endpoint: ToolEndpoint, keys: EndpointKeys) -> web.Application:
+    """The tool endpoint below a path nobody can guess."""
+    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(keys.secret)])
+    app.router.add_post(f"/{keys.prefix}/mcp", endpoint.post)
+    app.router.add_get(f"/{keys.prefix}/mcp", endpoint.refuse_stream)
+    return app
+
+
+def _only_agent(secret: str) -> Middleware:
+    """Where no network namespace can be had, others on this machine may connect: they lack this secret."""
+    bearer = f"Bearer {secret}".encode()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode()
+        if not secrets.compare_digest(given, bearer) or "Origin" in request.headers:
+            body = {"error": {"message": "not for you", "code": "Unauthorized"}}
+            return web.json_response(body, status=403)
+        return await handler(request)
+
+    return check

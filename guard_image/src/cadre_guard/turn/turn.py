@@ -32,6 +32,8 @@ class Turn:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set = end what is under way, answer open permissions with `cancelled`."""
     failure: GuardError | None = None
+    holds: int = 0
+    """How many of its calls wait for a human right now."""
 
     def stop(self, failure: GuardError) -> None:
         """End the turn for this reason; the first reason stays."""
@@ -48,9 +50,11 @@ class Turn:
         """Time spent in here is a human's, not the agent's."""
         loop = asyncio.get_running_loop()
         began, self.deadline = loop.time(), self.deadline + _HOLD_SECONDS
+        self.holds += 1
         try:
             yield
         finally:
+            self.holds -= 1
             self.deadline += loop.time() - began - _HOLD_SECONDS
 
 

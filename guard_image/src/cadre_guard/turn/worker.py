@@ -23,6 +23,7 @@ _CLAIM_SECONDS = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _IDLE_SECONDS = 1.0
 _AWAY_PAUSE = 0.5
+_QUIET_LOOK_SECONDS = 0.1
 _DRAIN_SECONDS, _HAND_BACK_SECONDS = 5.0, 6.0
 _STATUS_SECONDS = 15.0
 
@@ -66,6 +67,7 @@ class Worker:
         self._claiming: asyncio.Task[ClaimResponse] | None = None
         self._backlog: list[Lease] = []
         self._draining = asyncio.Event()
+        self._quiet = False
         self._changed = asyncio.Event()
         self.state = WorkerState()
 
@@ -77,6 +79,22 @@ class Worker:
         """Take no more work; `run` returns when what is under way has ended or was handed back."""
         self._draining.set()
         self._changed.set()
+
+    async def quiesce(self, seconds: float) -> None:
+        """Take no more work, until another agent comes; returns when no turn runs.
+
+        Turns that wait for a human go back at once (the question stays open at the controller), the others
+        when they are not done within `seconds`.
+        """
+        self._quiet = True
+        self._changed.set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._active and loop.time() < until + _HAND_BACK_SECONDS:
+            for turn, _task in list(self._active.values()):
+                if turn.holds or loop.time() >= until:
+                    turn.stop(_DRAINING)
+            await asyncio.sleep(_QUIET_LOOK_SECONDS)
 
     async def run(self) -> None:
         """Until drained."""
@@ -95,6 +113,11 @@ class Worker:
 
     async def _step(self) -> None:
         self._changed.clear()  # before looking: a change from here on interrupts the wait below
+        if self._quiet and self._host is not None and self._host.alive:
+            await self._release_claims()
+            self._show("Draining")
+            await self._wait_for_change()
+            return
         bundle = self._bundles.usable()
         if bundle is None or bundle.lifecycle != "Running":
             self._show("Idle", "NoBundle" if bundle is None else bundle.lifecycle)
@@ -122,12 +145,13 @@ class Worker:
         if host is not None:
             crashed = self._suspect or not host.alive
             self._events.add("agent.restart", result="Crashed" if crashed else "Replaced")
-            await self._stop_host()
+            await self._stop_host(broken=crashed)
             if crashed:
                 await self._back_off()
+        self._show("Starting")
         self._host = await self._start_host(bundle)
-        self._suspect = False
-        self.state.boundary = dict(self._host.process.report.boundary)
+        self._suspect = self._quiet = False
+        self.state.boundary = dict(self._host.seat.boundary)
         self.state.agent_version = self._host.client.agent_version
         log.info(
             "agent started", extra={"boundary": self.state.boundary, "version": self.state.agent_version}
@@ -208,23 +232,26 @@ class Worker:
 
     async def _finish_active(self) -> None:
         self._show("Draining")
-        if self._claiming is not None:
-            self._claiming.cancel()
-            await asyncio.gather(self._claiming, return_exceptions=True)
         tasks = {task for _turn, task in self._active.values()}
-        for lease in self._backlog:
-            tasks.add(asyncio.create_task(self._runner.hand_back(lease, _DRAINING)))
-        if tasks:
-            await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+        tasks.add(asyncio.create_task(self._release_claims()))
+        await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
         for turn, _task in list(self._active.values()):
             turn.stop(_DRAINING)
-        if tasks:
-            await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
+        await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
 
-    async def _stop_host(self) -> None:
+    async def _release_claims(self) -> None:
+        """Ask for nothing any more, and give back what came and was not begun."""
+        claiming, self._claiming = self._claiming, None
+        if claiming is not None:
+            claiming.cancel()
+            await asyncio.gather(claiming, return_exceptions=True)
+        backlog, self._backlog = self._backlog, []
+        await asyncio.gather(*(self._runner.hand_back(lease, _DRAINING) for lease in backlog))
+
+    async def _stop_host(self, *, broken: bool = False) -> None:
         host, self._host = self._host, None
         if host is not None:
-            await host.stop()
+            await host.stop(broken=broken)
 
     def _show(self, state: str, reason: str = "") -> None:
         if (self.state.state, self.state.reason) != (state, reason):
