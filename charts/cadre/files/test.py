@@ -1,3 +1,4 @@
+# ruff: noqa: S310, T201
 """What `helm test` runs: both programs serve, over certificates that the release's own authority signed."""
 
 import json

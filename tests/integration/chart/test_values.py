@@ -58,8 +58,7 @@ def test_images_come_from_where_the_values_say(helm: Helm) -> None:
 
 def test_random_secrets_are_only_made_where_none_is_named(helm: Helm) -> None:
     def secrets(mode: str) -> set[str]:
-        found = {o["metadata"]["name"] for o in helm.render(mode) if o["kind"] == "Secret" and "data" in o}
-        return found
+        return {o["metadata"]["name"] for o in helm.render(mode) if o["kind"] == "Secret" and "data" in o}
 
     assert secrets("default") == {"cadre-keystore", "cadre-postgres"}
     assert secrets("external-database") == set()
