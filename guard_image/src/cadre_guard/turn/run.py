@@ -13,8 +13,8 @@ from cadre_guard.events import EventLog
 from cadre_guard.masking.masker import Masker
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.telemetry import Telemetry
-from cadre_guard.turn.host import AgentHost
 from cadre_guard.turn.frozen import stop_clocks
+from cadre_guard.turn.host import AgentHost
 from cadre_guard.turn.lease import keep_lease
 from cadre_guard.turn.prompt import masked_texts, prompt_text, system_text
 from cadre_guard.turn.record import Verdict, judge

@@ -33,6 +33,8 @@ COMMANDS = {
     "approvals": ("cadre_local.cli.approvals:approvals", "List what waits for a person."),
     "approve": ("cadre_local.cli.approvals:approve", "Approve exactly what is shown."),
     "deny": ("cadre_local.cli.approvals:deny", "Deny it."),
+    "freeze": ("cadre_local.cli.freeze:freeze", "Stop agents within seconds; nothing is lost."),
+    "thaw": ("cadre_local.cli.freeze:thaw", "Let frozen agents go on where they stopped."),
     "trace": ("cadre_local.cli.trace:trace", "A task's trace over all programs."),
     "audit": ("cadre_local.cli.audit:audit", "Read, verify and export the audit chain."),
     "guard": ("cadre_local.cli.guard:guard", "Scan and mask text on this machine."),
