@@ -13,7 +13,7 @@ from cadre_controller.runtime import Runtime
 def public_app(runtime: Runtime) -> web.Application:
     """Persons, probes and documentation."""
     observer = Observer("public", runtime.metrics, runtime.clock)
-    app = web.Application(middlewares=[problems(observer), public_gate(runtime.tokens)])
+    app = web.Application(middlewares=[problems(observer), public_gate(runtime.tokens, runtime.operator)])
     return _filled(app, runtime, add_routes(app, public_tables()))
 
 

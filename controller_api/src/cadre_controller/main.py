@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from cadre_controller.gateways.model.forward import ForwardTimes
 from cadre_controller.runtime import Runtime, open_runtime
 from cadre_controller.services.masking import DetectMasker
 from cadre_controller.settings import Listen, Settings, SettingsError, from_environment
+from cadre_controller.tls import TlsFiles
 
 _LOG = logging.getLogger(__name__)
 CANNOT_START = 2
@@ -91,13 +93,28 @@ async def serve(settings: Settings, times: ForwardTimes | None = None) -> AsyncI
     time.
     """
     async with contextlib.AsyncExitStack() as stack:
+        tls = await _tls(stack, settings)
         runtime = await _opened(stack, settings, times)
-        public = await stack.enter_async_context(_site(public_app(runtime), settings.public_listen, "PUBLIC"))
-        guard = await stack.enter_async_context(_site(guard_app(runtime), settings.guard_listen, "GUARD"))
+        public_site = _site(public_app(runtime), settings.public_listen, "PUBLIC", tls)
+        guard_site = _site(guard_app(runtime), settings.guard_listen, "GUARD", tls)
+        public = await stack.enter_async_context(public_site)
+        guard = await stack.enter_async_context(guard_site)
         try:
             yield Serving(runtime, public, guard)
         finally:
             runtime.stopping.set()
+
+
+async def _tls(stack: contextlib.AsyncExitStack, settings: Settings) -> ssl.SSLContext | None:
+    """What both ports speak TLS with, None for plain HTTP; follows the files."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        files = TlsFiles(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        message = f"certificate and key cannot be used: {error}"
+        raise CannotStart("TlsFilesInvalid", message, "see CADRE_TLS_CERT and CADRE_TLS_KEY") from error
+    return await stack.enter_async_context(files.following())
 
 
 async def _opened(
@@ -117,7 +134,9 @@ async def _opened(
 
 
 @asynccontextmanager
-async def _site(app: web.Application, listen: Listen, name: str) -> AsyncIterator[int]:
+async def _site(
+    app: web.Application, listen: Listen, name: str, tls: ssl.SSLContext | None
+) -> AsyncIterator[int]:
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -127,14 +146,14 @@ async def _site(app: web.Application, listen: Listen, name: str) -> AsyncIterato
     )
     await runner.setup()
     try:
-        await _bind(runner, listen, name)
+        await _bind(runner, listen, name, tls)
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 
 
-async def _bind(runner: web.AppRunner, listen: Listen, name: str) -> None:
-    site = web.TCPSite(runner, listen.host, listen.port, reuse_address=True)
+async def _bind(runner: web.AppRunner, listen: Listen, name: str, tls: ssl.SSLContext | None) -> None:
+    site = web.TCPSite(runner, listen.host, listen.port, reuse_address=True, ssl_context=tls)
     try:
         await site.start()
     except OSError as error:

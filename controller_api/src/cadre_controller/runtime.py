@@ -12,8 +12,11 @@ from typing import TypeVar
 
 import aiohttp
 
+from cadre_controller.auth.cluster import ClusterApi
+from cadre_controller.auth.entrance import GuardEntrance, OperatorAccess
 from cadre_controller.auth.grants import DesktopGrants
 from cadre_controller.auth.kubernetes_login import KubernetesLogin
+from cadre_controller.auth.pods import PodIdentities
 from cadre_controller.auth.tokens import Tokens
 from cadre_controller.clock import SystemClock
 from cadre_controller.gateways.model.credentials import Credentials
@@ -44,6 +47,8 @@ class Runtime:
     services: Services
     tokens: Tokens
     grants: DesktopGrants
+    guards: GuardEntrance
+    operator: OperatorAccess | None
     kubernetes_login: KubernetesLogin
     models: ModelGateway
     forwarder: Forwarder
@@ -95,12 +100,18 @@ def _compose(
     ledger = Ledger(services.budgets, services.tasks, metrics)
     scan = EgressScan(services.masker)
     mesh = MeshTools(services, clock, stopping)
+    grants = DesktopGrants(settings.desktop, settings.desktop_token_file, settings.bootstrap_dir)
+    account = settings.cluster_account
+    cluster = ClusterApi(account, http) if account is not None else None
+    pods = PodIdentities(cluster, settings.guard_images) if cluster is not None else None
     return Runtime(
         settings=settings,
         services=services,
         tokens=Tokens(services.keystore.jwt_key(), clock, SortableIds()),
-        grants=DesktopGrants(settings.desktop, settings.desktop_token_file, settings.bootstrap_dir),
-        kubernetes_login=KubernetesLogin(settings.login_key_file, None, clock),
+        grants=grants,
+        guards=GuardEntrance(grants, pods),
+        operator=OperatorAccess(cluster, settings.operator_account, clock) if cluster is not None else None,
+        kubernetes_login=KubernetesLogin(settings.login_key_file, cluster, clock),
         models=ModelGateway(services, scan, settings.local_hosts.includes),
         forwarder=Forwarder(http, credentials, health, ledger, clock, tracing, times),
         health=health,

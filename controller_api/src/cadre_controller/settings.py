@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import override
 
+from cadre_controller.auth.cluster import ACCOUNT_DIR, ClusterAccount
 from cadre_core.users import Issuers, parse_issuers
 
 _NAMES = {
@@ -23,6 +24,14 @@ _NAMES = {
     "local_hosts": "CADRE_LOCAL_HOSTS",
     "login_key_file": "CADRE_LOGIN_KEY_FILE",
     "issuer_prefixes": "CADRE_ISSUER_PREFIXES",
+    "tls_cert": "CADRE_TLS_CERT",
+    "tls_key": "CADRE_TLS_KEY",
+    "kubernetes": "CADRE_KUBERNETES",
+    "kubernetes_host": "KUBERNETES_SERVICE_HOST",
+    "kubernetes_port": "KUBERNETES_SERVICE_PORT",
+    "kubernetes_account_dir": "CADRE_KUBERNETES_ACCOUNT_DIR",
+    "guard_images": "CADRE_GUARD_IMAGES",
+    "operator_account": "CADRE_OPERATOR_ACCOUNT",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 
@@ -105,6 +114,17 @@ class Settings(BaseModel):
     login_key_file: Path | None = None
     """Key that the operator signs login codes with; None = no sign-in by way of a cluster."""
     issuer_prefixes: Issuers = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """Both ports speak TLS with these; None = plain HTTP, for a desktop."""
+    kubernetes: bool = False
+    """Guards and operator are known by their ServiceAccounts."""
+    kubernetes_host: str = ""
+    kubernetes_port: int = Field(default=443, ge=1, le=65535)
+    kubernetes_account_dir: Path = ACCOUNT_DIR
+    guard_images: frozenset[str] = frozenset()
+    """Images that a guard's container may run: this version's and the one before."""
+    operator_account: str = ""
     otlp_endpoint: str = ""
 
     @field_validator("public_listen", "guard_listen", mode="before")
@@ -117,6 +137,18 @@ class Settings(BaseModel):
     def _hosts(cls, value: object) -> object:
         return LocalHosts.parse(value) if isinstance(value, str) else value
 
+    @field_validator("guard_images", mode="before")
+    @classmethod
+    def _images(cls, value: object) -> object:
+        return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"names no file: {value}")
+        return value
+
     @field_validator("issuer_prefixes", mode="before")
     @classmethod
     def _issuers(cls, value: object) -> object:
@@ -128,6 +160,14 @@ class Settings(BaseModel):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    @property
+    def cluster_account(self) -> ClusterAccount | None:
+        """What this pod is to its API server; None outside of a cluster."""
+        if not self.kubernetes:
+            return None
+        host = f"[{self.kubernetes_host}]" if ":" in self.kubernetes_host else self.kubernetes_host
+        return ClusterAccount(f"https://{host}:{self.kubernetes_port}", self.kubernetes_account_dir)
 
     @property
     def bootstrap_dir(self) -> Path | None:
@@ -144,9 +184,25 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the settings; raises SettingsError naming the variable and the fix."""
     values = {field: environment[name] for field, name in _NAMES.items() if environment.get(name)}
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = _NAMES[str(first["loc"][0])]
         what = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{name} {what}; set it in the environment of the controller") from error
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
+    """What makes sense only in company."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError("CADRE_TLS_CERT and CADRE_TLS_KEY belong together; set both or neither")
+    if not settings.kubernetes:
+        return
+    if not settings.kubernetes_host:
+        raise SettingsError("CADRE_KUBERNETES works in a pod only; KUBERNETES_SERVICE_HOST is not set")
+    if settings.desktop:
+        raise SettingsError("CADRE_KUBERNETES and CADRE_DESKTOP exclude each other; leave one out")
+    if not settings.guard_images:
+        raise SettingsError("CADRE_GUARD_IMAGES is not set; without it no guard would be let in")

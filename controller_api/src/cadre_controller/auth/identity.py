@@ -13,6 +13,8 @@ class PersonIdentity:
     """Empty before the first chart is applied."""
     person: str
     """Chart key `namespace/name`; empty = tenant administrator."""
+    operator: bool = False
+    """The cluster's operator, which brings the charts of all tenants."""
 
     @property
     def is_admin(self) -> bool:

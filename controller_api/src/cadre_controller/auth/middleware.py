@@ -3,6 +3,8 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from cadre_controller.auth.entrance import OperatorAccess
+from cadre_controller.auth.identity import PersonIdentity
 from cadre_controller.auth.tokens import Tokens
 from cadre_controller.keys import PRINCIPAL
 from cadre_controller.refusals import Unauthorized
@@ -39,14 +41,20 @@ def _hang_up(request: web.Request) -> None:
         request.transport.abort()
 
 
-def public_gate(tokens: Tokens) -> Middleware:
-    """On the public port an unknown path is simply not there."""
+def public_gate(tokens: Tokens, operator: OperatorAccess | None) -> Middleware:
+    """On the public port an unknown path is simply not there; in a cluster the operator shows its account."""
+
+    async def principal(request: web.Request) -> PersonIdentity:
+        token = bearer(request)
+        if operator is None or tokens.is_ours(token):
+            return tokens.person(token)
+        return await operator.identity(token, request.headers.get("Cadre-Tenant", ""))
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         route = route_of(request)
         if route is not None and route.scope is not Scope.OPEN:
-            request[PRINCIPAL] = tokens.person(bearer(request))
+            request[PRINCIPAL] = await principal(request)
         return await handler(request)
 
     return gate

@@ -21,15 +21,15 @@ class BundleQuery(Message):
 
 @TABLE.post("/guard/v1/token", TokenRequest, TokenResponse, max_body=16 * 1024, scope=Scope.OPEN)
 async def token(call: Call[TokenRequest]) -> Answer:
-    """Trade an identity proof for a JWT bound to this instance; older instances of the agent lose their
+    """Trade an identity proof for a JWT bound to this instance; older instances of its replica lose their
     leases.
     """
     asked, runtime = call.input, call.runtime
-    runtime.grants.check_guard(asked.agent, asked.bootstrap)
-    if not 1 <= len(asked.instance) <= 128:
-        raise BadRequest("instance: must be 1 to 128 characters", "send an id of this process start")
+    if not 1 <= len(asked.instance) <= 80:
+        raise BadRequest("instance: must be 1 to 80 characters", "send an id of this process start")
+    instance, replica = await runtime.guards.check(asked.agent, asked.bootstrap, asked.instance)
     tenant = runtime.services.directory.tenant_of_agent(asked.agent)
-    identity = AgentIdentity(tenant, asked.agent, asked.instance)
+    identity = AgentIdentity(tenant, asked.agent, instance, replica)
     runtime.services.freezer.require_running(identity)
     await runtime.services.leases.take_over(identity)
     issued = runtime.tokens.for_guard(identity)

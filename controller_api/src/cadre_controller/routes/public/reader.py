@@ -103,11 +103,21 @@ def writer(call: Call[I]) -> Actor:
     identity = _identity(call)
     if not identity.is_admin:
         raise Denied("AdminOnly", "only the tenant's administrator may do this", "leave out --as")
+    if identity.operator:
+        return _operator(identity)
     tenants = call.runtime.services.chart.tenants()
     if not tenants:
         trace_id = current_trace_id()
         return Actor("", ActorType.PERSON, "person:desktop-admin", "TenantAdmin", trace_id=trace_id)
     return _actor(call.runtime, tenant_of(call.runtime, identity.tenant), identity)
+
+
+def _operator(identity: PersonIdentity) -> Actor:
+    """The operator, also for a tenant that has no chart yet; raises BadRequest."""
+    if not identity.tenant:
+        raise BadRequest("Cadre-Tenant: the operator acts for a tenant", "name it in the header Cadre-Tenant")
+    trace_id = current_trace_id()
+    return Actor(identity.tenant, ActorType.SYSTEM, "system:operator", "TenantAdmin", trace_id=trace_id)
 
 
 def tenant_of(runtime: Runtime, named: str) -> str:
