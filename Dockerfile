@@ -45,7 +45,7 @@ COPY guard_image/src guard_image/src
 COPY examples/src examples/src
 RUN /opt/tools/bin/uv build --quiet --wheel --no-build-isolation --out-dir /wheel . \
  && /opt/tools/bin/uv pip install --quiet --no-deps --target /opt/app /wheel/*.whl \
- && rm -rf /opt/app/bin /opt/app/cadre_local /opt/app/cadre_scripted
+ && mkdir /opt/examples && mv /opt/app/cadre_scripted /opt/examples/ && rm -rf /opt/app/bin /opt/app/cadre_local
 
 FROM builder AS operator-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra operator
@@ -73,6 +73,17 @@ COPY --from=guard-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
 CMD ["python", "-m", "cadre_guard"]
+
+# stand-ins that the examples talk to: the scripted model, and libraries for example tool servers
+FROM builder AS examples-venv
+RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra examples
+
+FROM runtime AS examples
+COPY --from=examples-venv /opt/venv /opt/venv
+COPY --from=wheel /opt/examples /opt/app
+COPY examples /opt/examples
+USER 10001:10001
+CMD ["python", "-m", "cadre_scripted.main", "--help"]
 
 FROM builder AS goose
 ARG NODE=24.19.0

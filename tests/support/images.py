@@ -7,9 +7,18 @@ from pathlib import Path
 
 from tests.e2e.cluster import debian
 from tests.e2e.cluster.host import docker, pulled
-from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, timed
+from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, remove, timed
 
-TARGETS = ("operator", "controller", "guard", "agent")
+TARGETS = ("operator", "controller", "guard", "examples", "agent")
+_CONTEXT = ("crds/src", "operator/src", "controller_api/src", "guard_image", "examples", ".cache/extra-ca")
+_CONTEXT_FILES = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "requirements.lock",
+    "README.md",
+    "LICENSE",
+)
 _PULLED = "debian:12-slim"
 _CERTIFICATES = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 
@@ -31,7 +40,8 @@ def build_all() -> tuple[Image, ...]:
     with exclusive("images"):
         base = _base()
         arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
-        own = tuple(_build(target, [*arguments, "--target", target], REPOSITORY) for target in TARGETS)
+        context = _context()
+        own = tuple(_build(target, [*arguments, "--target", target], context) for target in TARGETS)
         database = ["--build-arg", f"BASE={base}", "--file", str(FILES / "postgres.Dockerfile")]
         return (*own, _build("postgres", database, FILES))
 
@@ -44,6 +54,17 @@ def _build(target: str, arguments: list[str], context: Path) -> Image:
     name = f"cadre/{target}:{identity.removeprefix('sha256:')[:12]}"
     docker("tag", moving, name)
     return Image(target, name, identity, int(size))
+
+
+def _context() -> Path:
+    """A copy of what images are made of: all targets see the same files, also while someone edits them."""
+    context = CACHE / "context"
+    remove(context)
+    for folder in _CONTEXT:
+        shutil.copytree(REPOSITORY / folder, context / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in _CONTEXT_FILES:
+        shutil.copy2(REPOSITORY / file, context / file)
+    return context
 
 
 def _base() -> str:
