@@ -46,7 +46,7 @@ contracts: $(STAMP)  ## only the layer contracts
 
 generate: $(STAMP)  ## everything generated and committed: CRDs, golden files, OpenAPI
 	$(BIN)/python -m cadre_api.crdgen crds
-	$(BIN)/python charts/generate.py
+	$(BIN)/python -m charts.generate
 	$(BIN)/python -m cadre_controller.apidocs docs/openapi
 
 bench-guard: $(STAMP)  ## detection: recall, precision and speed against stock presidio on unseen texts

@@ -1,8 +1,9 @@
-"""Writes what the chart has from the code: resource definitions, policies and webhooks are said once.
+"""Writes what the chart has from the code, and what others have from the chart: everything is said once.
 
-`python charts/generate.py` writes; with `--check` it only compares.
+`python -m charts.generate` writes; with `--check` it only compares. The kustomize base is what helm renders.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import yaml
 from typing_extensions import override
 
 from cadre_api.crdgen import render
+from cadre_api.v1alpha1 import KINDS
 from cadre_core.manifests.protection import ProtectionSettings, protection
 from cadre_operator.admission.configuration import configurations
 from cadre_operator.settings import WebhookSettings
+from tests.support import gobuild
 
-_CHART = Path(__file__).parent / "cadre"
+_ROOT = Path(__file__).parents[1]
+_CHARTS = Path(__file__).parent
+BASE = Path("charts/kustomize/cadre.yaml")
 _HEADER = "{{- /* Generated from the code by `make generate`. Do not edit. */}}\n"
 _LABELS = "  labels:\n    app.kubernetes.io/part-of: cadre\n"
 _RELEASE_LABELS = '  labels: {{- include "cadre.labels" . | nindent 4 }}\n'
@@ -38,11 +43,36 @@ class _Dumper(yaml.SafeDumper):
 
 
 def files() -> dict[Path, str]:
-    """Return the text of each generated template by its path in the chart."""
-    found = {Path("templates/crds") / name: _crd(text) for name, text in render().items()}
-    found[Path("templates/admission/policies.yaml")] = _policies()
-    found[Path("templates/admission/webhooks.yaml")] = _webhooks()
+    """Return the text of each generated file by its path, without what needs helm."""
+    templates = Path("charts/cadre/templates")
+    found = {templates / "crds" / name: _crd(text) for name, text in render().items()}
+    found[templates / "admission" / "policies.yaml"] = _policies()
+    found[templates / "admission" / "webhooks.yaml"] = _webhooks()
+    found[Path("examples/04-gitops/argocd/argocd-cm.yaml")] = _argocd()
     return found
+
+
+def kustomize_base(helm: Path) -> str:
+    """Return what helm renders for those who have no helm; the two Secrets are theirs to make."""
+    values = ["createNamespace=true"]
+    values += ["keystore.existingSecret=cadre-keystore", "postgres.existingSecret=cadre-postgres"]
+    command = [str(helm), "template", "cadre", str(_CHARTS / "cadre"), "--namespace=cadre-system"]
+    command += ["--no-hooks", "--kube-version=1.34.4", f"--set={','.join(values)}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return "# Generated from the chart by `make generate`. Do not edit.\n" + done.stdout
+
+
+def _argocd() -> str:
+    """The health script for each kind, as Argo CD's configuration takes it."""
+    script = "".join(f"    {line}" if line.strip() else line for line in _health().splitlines(keepends=True))
+    entries = "".join(f"  resource.customizations.health.cadre.dev_{kind}: |\n{script}" for kind in KINDS)
+    header = "# Generated from charts/argocd/health.lua by `make generate`. Do not edit.\n"
+    metadata = "metadata:\n  name: argocd-cm\n  labels: {app.kubernetes.io/part-of: argocd}\n"
+    return f"{header}apiVersion: v1\nkind: ConfigMap\n{metadata}data:\n{entries}"
+
+
+def _health() -> str:
+    return (_CHARTS / "argocd" / "health.lua").read_text()
 
 
 def _crd(text: str) -> str:
@@ -78,19 +108,28 @@ def _escaped(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or name those that differ."""
-    differing = []
-    for path, text in files().items():
-        target = _CHART / path
-        if target.exists() and target.read_text() == text:
-            continue
-        differing.append(str(path))
-        if "--check" not in arguments:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-    if "--check" in arguments:
+    check = "--check" in arguments
+    differing = [str(path) for path, text in files().items() if _put(path, text, check)]
+    try:
+        # after the templates, since it is rendered from them
+        base = kustomize_base(gobuild.build(gobuild.HELM))
+        differing += [str(BASE)] if _put(BASE, base, check) else []
+    except gobuild.ProgramUnavailableError as error:
+        sys.stderr.write(f"{BASE} left as it is: {error}\n")
+    if check:
         sys.stderr.writelines(f"{path} differs from the code: run `make generate`\n" for path in differing)
-        return 1 if differing else 0
-    return 0
+    return 1 if check and differing else 0
+
+
+def _put(path: Path, text: str, check: bool) -> bool:
+    """Write a file unless it is right already; whether it was not."""
+    target = _ROOT / path
+    if target.exists() and target.read_text() == text:
+        return False
+    if not check:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    return True
 
 
 if __name__ == "__main__":
