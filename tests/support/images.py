@@ -11,14 +11,7 @@ from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, remove,
 
 TARGETS = ("operator", "controller", "guard", "examples", "agent")
 _CONTEXT = ("crds/src", "operator/src", "controller_api/src", "guard_image", "examples", ".cache/extra-ca")
-_CONTEXT_FILES = (
-    "Dockerfile",
-    ".dockerignore",
-    "pyproject.toml",
-    "requirements.lock",
-    "README.md",
-    "LICENSE",
-)
+_CONTEXT_TOP = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 _PULLED = "debian:12-slim"
 _CERTIFICATES = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 
@@ -62,7 +55,7 @@ def _context() -> Path:
     remove(context)
     for folder in _CONTEXT:
         shutil.copytree(REPOSITORY / folder, context / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in _CONTEXT_FILES:
+    for file in _CONTEXT_TOP:
         shutil.copy2(REPOSITORY / file, context / file)
     return context
 
