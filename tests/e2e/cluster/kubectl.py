@@ -33,8 +33,12 @@ class Kubectl:
 
     def apply(self, *objects: Json) -> None:
         """Apply objects."""
+        self.apply_as((), *objects)
+
+    def apply_as(self, user: Sequence[str], *objects: Json) -> str:
+        """Apply objects as someone: `--as` and `--as-group` options. Raises StepFailedError."""
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self("apply", "-f", "-", stdin=json.dumps(listed))
+        return self(*user, "apply", "-f", "-", stdin=json.dumps(listed))
 
     def get(self, *arguments: str) -> Json:
         """Read an object or a list."""

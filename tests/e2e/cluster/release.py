@@ -1,0 +1,67 @@
+"""The chart as a release in the test cluster."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.cluster.kubectl import Kubectl
+from tests.e2e.cluster.steps import CACHE, REPOSITORY, timed
+
+Json = dict[str, Any]
+
+NAMESPACE = "cadre-system"
+RELEASE = "cadre"
+ADMIN = ("--as=platform-admin", "--as-group=cadre:admins", "--as-group=system:masters")
+"""kubectl as an admin of Cadre's tenants."""
+_CHART = REPOSITORY / "charts" / "cadre"
+
+
+@dataclass(frozen=True)
+class Release:
+    """The release `cadre` in `cadre-system`."""
+
+    kubectl: Kubectl
+
+    def install(self, images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json]) -> None:
+        """Install or upgrade, and wait until everything is ready. Raises StepFailedError."""
+        restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self._namespace(NAMESPACE, restricted)
+        values = CACHE / "values.json"
+        values.write_text(json.dumps(_values(images, agents, egress)))
+        try:
+            with timed("helm upgrade --install, all ready"):
+                chosen = ("--namespace", NAMESPACE, "--values", str(values), "--wait", "--timeout", "8m")
+                self.kubectl.helm("upgrade", "--install", RELEASE, str(_CHART), *chosen)
+        except BaseException:
+            print(self.kubectl.state_of(NAMESPACE))
+            raise
+
+    def test(self) -> str:
+        """Run the chart's own tests."""
+        return self.kubectl.helm("test", RELEASE, "--namespace", NAMESPACE, "--timeout", "5m")
+
+    def uninstall(self) -> None:
+        """Remove the release."""
+        with timed("helm uninstall"):
+            self.kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "5m")
+
+    def _namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        metadata = {"name": name, "labels": dict(labels)}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+def _values(images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json]) -> Json:
+    named = {target: _image(name) for target, name in images.items() if target != "examples"}
+    return {
+        "images": named,
+        "agentNamespaces": list(agents),
+        "networkPolicies": {"controllerEgress": egress},
+        "backup": {"storage": {"size": "256Mi"}},
+        "postgres": {"storage": {"size": "1Gi"}},
+    }
+
+
+def _image(name: str) -> Json:
+    repository, _, tag = name.rpartition(":")
+    return {"repository": repository, "tag": tag}
