@@ -44,7 +44,7 @@ class Cron:
 
 
 def parse_cron(text: str) -> Cron:
-    """Read `minute hour day-of-month month day-of-week` with lists, ranges, steps, names. Raises CronError."""
+    """Read `minute hour day-of-month month day-of-week`: lists, ranges, steps, names. Raises CronError."""
     parts = text.split()
     if len(parts) != len(_FIELDS):
         raise CronError(f"{len(parts)} fields instead of 5: minute hour day-of-month month day-of-week")

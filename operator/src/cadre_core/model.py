@@ -75,6 +75,8 @@ class Node:
     members: tuple[Membership, ...]
     locale: Mapping[str, object]
     budget: BudgetSpec | None = None
+    running: int | None = None
+    """Most tasks at the same time in this subtree; None = not limited here."""
 
 
 @dataclass(frozen=True, slots=True)

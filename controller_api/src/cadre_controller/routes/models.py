@@ -84,6 +84,11 @@ class TaskQuery(Message):
 
     state: TaskState | None = None
     agent: str = ""
+    group: str = ""
+    """The tasks of one fan-out."""
+    session: str = ""
+    requester: str = ""
+    """`person:<opaque id>` or `agent:<key>`."""
     limit: int = Field(default=50, ge=1, le=500)
     cursor: str = ""
 

@@ -106,6 +106,8 @@ def final_statements(row: Row, verdict: Verdict, now: datetime, grace: timedelta
     tenant, task_id, approval = row["tenant"], row["task_id"], row["id"]
     if not task_id:
         return ()
+    if row["kind"] == ApprovalKind.ROUTE_TASK:
+        return (_entry(row, verdict, now),)
     if row["kind"] != ApprovalKind.OUTCOME_UNKNOWN:
         return (Statement("task_resume", (tenant, task_id, approval, now), expect_row=False),)
     if verdict.state is ApprovalState.APPROVED:
@@ -117,3 +119,13 @@ def final_statements(row: Row, verdict: Verdict, now: datetime, grace: timedelta
         )
     message = "nobody confirmed that the interrupted call may run again"
     return (Statement("task_outcome_refused", (tenant, task_id, approval, message, now), expect_row=False),)
+
+
+def _entry(row: Row, verdict: Verdict, now: datetime) -> Statement:
+    """A held task is queued, or refused for good."""
+    key = (row["tenant"], row["task_id"], row["id"])
+    if verdict.state is ApprovalState.APPROVED:
+        return Statement("task_release", (*key, now), expect_row=False)
+    message = "the person asked did not agree" if verdict.state is ApprovalState.DENIED else "nobody agreed"
+    reason = "ApprovalDenied" if verdict.state is ApprovalState.DENIED else "ApprovalExpired"
+    return Statement("task_refuse", (*key, reason, message, now), expect_row=False)

@@ -17,11 +17,14 @@ from cadre_controller.services.audit import AuditService
 from cadre_controller.services.budgets import BudgetService
 from cadre_controller.services.bundles import BundleService
 from cadre_controller.services.chart import ChartService
+from cadre_controller.services.dead_letters import DeadLetters
 from cadre_controller.services.directory import DirectoryService
 from cadre_controller.services.dispatch import Dispatcher
 from cadre_controller.services.endings import Endings
 from cadre_controller.services.freeze import FreezeService
 from cadre_controller.services.freezer import Freezer
+from cadre_controller.services.groups import Groups
+from cadre_controller.services.history import HistoryService
 from cadre_controller.services.intake import Intake
 from cadre_controller.services.intents import IntentService
 from cadre_controller.services.kernel import Kernel
@@ -29,6 +32,8 @@ from cadre_controller.services.leases import LeaseService
 from cadre_controller.services.live_states import LiveStates
 from cadre_controller.services.masking import DetectMasker
 from cadre_controller.services.pseudonyms import PseudonymService
+from cadre_controller.services.route_approvals import RouteApprovals
+from cadre_controller.services.schedules import ScheduleService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
 from cadre_controller.services.sweeps import Sweep, Sweeper
@@ -63,6 +68,10 @@ class Services:
     live_states: LiveStates
     bundles: BundleService
     tasks: TaskService
+    dead_letters: DeadLetters
+    schedules: ScheduleService
+    groups: Groups
+    history: HistoryService
     leases: LeaseService
     sessions: SessionService
     approvals: ApprovalService
@@ -135,8 +144,9 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     freezer = Freezer(kernel, chart)
     directory = DirectoryService(kernel, chart, freezer)
     approvals = ApprovalService(kernel, chart, masker, freezer)
-    dispatcher = Dispatcher(chart, LiveStates(kernel))
-    intake = Intake(kernel, chart, dispatcher, sessions, budgets, masker)
+    dispatcher = Dispatcher(chart, LiveStates(kernel, freezer))
+    intake = Intake(kernel, chart, dispatcher, sessions, budgets, RouteApprovals(kernel, chart), masker)
+    tasks, groups = TaskService(kernel, intake, sessions, approvals), Groups(kernel)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
@@ -144,8 +154,12 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         chart=chart,
         live_states=dispatcher.live,
         bundles=BundleService(kernel, chart),
-        tasks=TaskService(kernel, intake, sessions, approvals),
-        leases=LeaseService(kernel, chart, Endings(kernel), masker, freezer, ttl),
+        tasks=tasks,
+        dead_letters=DeadLetters(kernel),
+        schedules=ScheduleService(kernel, chart, tasks),
+        groups=groups,
+        history=HistoryService(kernel),
+        leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, ttl),
         sessions=sessions,
         approvals=approvals,
         intents=IntentService(kernel, approvals),
@@ -171,6 +185,9 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
     return (
         Sweep("leases", every, lambda: services.leases.reap(tenants())),
         Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
+        Sweep("groups", every, lambda: services.groups.sweep(tenants())),
+        Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
+        Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),
         Sweep("charts", max(every, 5.0), services.chart.refresh),
         Sweep("reservations", max(every, 60.0), lambda: services.budgets.sweep(tenants())),
         Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),

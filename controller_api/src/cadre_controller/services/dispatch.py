@@ -56,6 +56,10 @@ class Dispatcher:
         self.live.given(actor.tenant, found.agents)
         return found
 
+    def decision(self, actor: Actor, agent: EffectiveAgent, body: TaskCreate) -> Decision:
+        """What policy says of this agent getting this task."""
+        return self._decide(self._chart.current(actor.tenant), actor, agent, body)
+
     def _decide(self, live: LiveChart, actor: Actor, agent: EffectiveAgent, body: TaskCreate) -> Decision:
         """The policy's word, kept as long as the policies: it depends on nothing but this key."""
         known = self._decisions.get(actor.tenant)

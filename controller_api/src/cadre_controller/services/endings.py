@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from cadre_api.protocol.guard import Completion
 from cadre_api.protocol.tasks import TaskState
 from cadre_controller.ports import Actor
+from cadre_controller.services.groups import Groups
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, system_actor, task_channels
+from cadre_controller.services.task_rows import is_first_of_group
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
 
@@ -22,6 +24,11 @@ BASE_SECONDS: Mapping[str, float] = {
     "Draining": 0.0,
 }
 """First pause before another attempt; it doubles with each one."""
+CRASHES = frozenset({"AgentCrashed", "LeaseExpired"})
+"""Endings in which whoever worked on the task is gone."""
+POISON_CRASHES = 3
+"""A task that takes this many down with it is not tried again by itself."""
+_POISON = f"{POISON_CRASHES} attempts ended with the agent gone; look into it, then redrive or drop it"
 DEFAULT_BASE_SECONDS = 2.0
 MAX_PAUSE_SECONDS = 120.0
 
@@ -36,12 +43,15 @@ def pause_before(reason: str, attempt: int, jitter: float) -> timedelta:
 class Endings:
     """Ends attempts; each ending is one commit of task, story and audit."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, groups: Groups) -> None:
         self._kernel = kernel
+        self._groups = groups
 
     async def succeed(self, row: Row, actor: Actor, body: Completion) -> None:
         """The attempt answered."""
         await self._finish(row, actor, TaskState.SUCCEEDED, result=body.result, reason=body.reason)
+        if is_first_of_group(row):
+            await self._groups.settle(row["tenant"], row["group_id"])
 
     async def fail(self, row: Row, actor: Actor, body: Completion) -> None:
         """The attempt failed: another one while there are any, else Dead; not retryable: Failed."""
@@ -69,6 +79,10 @@ class Endings:
     async def _again(
         self, row: Row, actor: Actor, reason: str, message: str, guard: tuple[Statement, ...] = ()
     ) -> None:
+        crashed = reason in CRASHES
+        if crashed and row["crashes"] + 1 >= POISON_CRASHES:
+            await self._finish(row, actor, TaskState.DEAD, reason="Poison", message=_POISON, guard=guard)
+            return
         if row["attempt"] >= row["max_attempts"]:
             await self._finish(row, actor, TaskState.DEAD, reason=reason, message=message, guard=guard)
             return
@@ -76,7 +90,7 @@ class Endings:
         pause = pause_before(reason, row["attempt"], random.random())  # noqa: S311 - jitter, not a secret
         requeue = Statement(
             "task_requeue",
-            (row["tenant"], row["id"], row["fence"], reason, message, now + pause, now),
+            (row["tenant"], row["id"], row["fence"], reason, message, now + pause, now, int(crashed)),
         )
         data = {"reason": reason, "attempt": row["attempt"], "pauseSeconds": round(pause.total_seconds(), 3)}
         await self._commit(row, actor, (*guard, requeue), ("Requeued", reason, data), "task.requeue")

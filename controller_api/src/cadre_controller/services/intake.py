@@ -3,11 +3,12 @@ key."""
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from cadre_api.protocol.base import Effect
 from cadre_api.protocol.guard import GuardRules
-from cadre_api.protocol.tasks import RouteResult, TaskCreate, TaskView
+from cadre_api.protocol.tasks import FanOutMode, RouteResult, TaskCreate, TaskState, TaskView
 from cadre_controller.errors import BudgetExceeded, IdempotencyKeyReused, InvalidInput, NotFound
 from cadre_controller.ports import Actor, Masker
 from cadre_controller.services.budgets import BudgetService
@@ -15,14 +16,26 @@ from cadre_controller.services.chart import ChartService
 from cadre_controller.services.dispatch import Dispatcher
 from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel, task_channels
 from cadre_controller.services.models import BudgetVerdict, Created, ParentTask
+from cadre_controller.services.route_approvals import Asked, RouteApprovals
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.task_rows import fresh_view
-from cadre_controller.store.work import Idempotency, Statement, Work
+from cadre_controller.store.work import Idempotency, Statement, Work, together
 from cadre_core.canonical import digest
 from cadre_core.model import EffectiveAgent, Recipe
 
 MAX_DEPTH = 8
+LATEST = timedelta(days=366)
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What else a task comes from than a request."""
+
+    schedule_id: str = ""
+
+
+BY_HAND = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +49,21 @@ class _Masked:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A task on its way in."""
+    """A task on its way in, for one of the agents that get it."""
 
     actor: Actor
     body: TaskCreate
     parent: ParentTask | None
     route: RouteResult
+    agent: EffectiveAgent
     session_id: str
     new_session: bool
     traceparent: str
     now: datetime
+    group_id: str
+    origin: Origin
+    approval: Asked | None
+    """Set when policy holds it until a person agrees."""
 
     @property
     def trace_id(self) -> str:
@@ -65,6 +83,7 @@ class Intake:
         dispatcher: Dispatcher,
         sessions: SessionService,
         budgets: BudgetService,
+        approvals: RouteApprovals,
         masker: Masker,
     ) -> None:
         self.dispatcher = dispatcher
@@ -72,27 +91,41 @@ class Intake:
         self._chart = chart
         self._sessions = sessions
         self._budgets = budgets
+        self._approvals = approvals
         self._masker = masker
 
     async def create(
-        self, actor: Actor, body: TaskCreate, key: str, parent: ParentTask | None, traceparent: str
+        self,
+        actor: Actor,
+        body: TaskCreate,
+        key: str,
+        parent: ParentTask | None,
+        traceparent: str,
+        origin: Origin = BY_HAND,
     ) -> Created:
         """See TaskService.create."""
         request_hash = digest({"actor": actor.id, "body": body.model_dump(mode="json", by_alias=True)})
         known = await self._known(actor, key, request_hash)
         if known is not None:
             return known
-        request = await self._prepare(actor, body, parent, traceparent)
-        agent = self._chart.agent(actor.tenant, request.route.agent)
-        masked = await self._mask(request, agent)
-        view = self._view(request, masked)
+        made = []
+        for request in await self._prepare(actor, body, parent, traceparent, origin):
+            masked = await self._mask(request)
+            view = self._view(request, masked)
+            made.append((self._work(request, view, masked), view, masked.given))
+        _, view, given = made[0]
         if body.dry_run:
-            return Created(view, replayed=False, prompt=masked.given)
-        work = self._work(request, view, masked, key, request_hash)
+            return Created(view, replayed=False, prompt=given)
+        work = together([work for work, _, _ in made])
+        if key:
+            response = view.model_dump(mode="json", by_alias=True)
+            work = replace(
+                work, idempotency=Idempotency(view.tenant, _scope(actor), key, request_hash, response)
+            )
         outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
             return Created(TaskView.model_validate(outcome.replayed), replayed=True)
-        return Created(view, replayed=False, prompt=masked.given)
+        return Created(view, replayed=False, prompt=given)
 
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
         if not key:
@@ -107,23 +140,59 @@ class Intake:
         return Created(TaskView.model_validate(row["response"]), replayed=True)
 
     async def _prepare(
-        self, actor: Actor, body: TaskCreate, parent: ParentTask | None, traceparent: str
-    ) -> _Request:
+        self,
+        actor: Actor,
+        body: TaskCreate,
+        parent: ParentTask | None,
+        traceparent: str,
+        origin: Origin,
+    ) -> list[_Request]:
+        """One request for each agent that gets the task, all of them permitted and within budget."""
         if parent is not None and parent.depth >= MAX_DEPTH:
             raise InvalidInput(
                 "TooDeep", f"tasks may call for tasks {MAX_DEPTH} deep", "answer with what you have"
             )
-        route = await self.dispatcher.require(actor, body)
-        if await self._budgets.glance(actor.tenant, route.agent) is BudgetVerdict.STOP:
-            node = self._chart.agent(actor.tenant, route.agent).node
-            raise BudgetExceeded(node, BudgetVerdict.STOP.value)
-        session_id, fresh = body.session_id, False
-        if session_id:
-            await self._joined(actor, session_id)
-        else:
-            session_id, fresh = self._kernel.ids.new("ses"), True
         now = self._kernel.clock.now()
-        return _Request(actor, body, parent, route, session_id, fresh, traceparent, now)
+        _check_time(body, now)
+        route = await self.dispatcher.require(actor, body)
+        if body.session_id:
+            await self._joined(actor, body.session_id)
+        group_id = self._group(body)
+        found = []
+        for key in route.agents:
+            if await self._budgets.glance(actor.tenant, key) is BudgetVerdict.STOP:
+                node = self._chart.agent(actor.tenant, key).node
+                raise BudgetExceeded(node, BudgetVerdict.STOP.value)
+            agent = self._chart.agent(actor.tenant, key)
+            session_id = body.session_id or self._kernel.ids.new("ses")
+            asked = self._asked(actor, body, agent, session_id, parent)
+            found.append(
+                _Request(
+                    actor, body, parent, route, agent, session_id, not body.session_id, traceparent, now,
+                    group_id, origin, asked,
+                )
+            )  # fmt: skip
+        return found
+
+    def _group(self, body: TaskCreate) -> str:
+        if body.fan_out is None:
+            return ""
+        return self._kernel.ids.new("first" if body.fan_out.mode is FanOutMode.FIRST else "grp")
+
+    def _asked(
+        self,
+        actor: Actor,
+        body: TaskCreate,
+        agent: EffectiveAgent,
+        session_id: str,
+        parent: ParentTask | None,
+    ) -> Asked | None:
+        """The approval that the task must wait for, if a rule asks for one."""
+        decision = self.dispatcher.decision(actor, agent, body)
+        if decision.effect is not Effect.REQUIRE_APPROVAL:
+            return None
+        requester = parent.requester if parent is not None else actor.id
+        return self._approvals.ask(agent, session_id, requester, decision.approvals)
 
     async def _joined(self, actor: Actor, session_id: str) -> None:
         session = await self._sessions.get(actor.tenant, session_id)
@@ -132,9 +201,9 @@ class Intake:
                 "UnknownSession", f"there is no session {session_id} of yours", "leave sessionId out"
             )
 
-    async def _mask(self, request: _Request, agent: EffectiveAgent) -> _Masked:
+    async def _mask(self, request: _Request) -> _Masked:
         """Mask prompt and context for the agent's session; a calling agent's own tokens are passed on."""
-        actor, tenant = request.actor, request.actor.tenant
+        actor, tenant, agent = request.actor, request.actor.tenant, request.agent
         text = _filled(agent, request.body)
         if request.parent is not None:
             texts = (text, *request.body.context.values())
@@ -149,46 +218,57 @@ class Intake:
 
     def _view(self, request: _Request, masked: _Masked) -> TaskView:
         parent, task_id = request.parent, self._kernel.ids.new("task")
+        start = request.body.not_before or request.now
         return fresh_view(
             task_id=task_id,
             tenant=request.actor.tenant,
-            agent=request.route.agent,
+            agent=request.agent.key,
             requester=parent.requester if parent is not None else request.actor.id,
             session_id=request.session_id,
             parent_task_id=parent.task_id if parent is not None else "",
             prompt=masked.prompt,
             priority=request.body.priority,
             now=request.now,
-            deadline=request.now + timedelta(seconds=request.body.deadline_seconds),
+            deadline=max(start, request.now) + timedelta(seconds=request.body.deadline_seconds),
             trace_id=request.trace_id or hashlib.sha256(task_id.encode()).hexdigest()[:32],
             route=request.route,
+            state=TaskState.QUEUED if request.approval is None else TaskState.HELD,
+            approval=request.approval.id if request.approval is not None else "",
+            not_before=request.body.not_before if start > request.now else None,
+            group_id=request.group_id,
+            schedule_id=request.origin.schedule_id,
         )
 
-    def _work(self, request: _Request, view: TaskView, masked: _Masked, key: str, request_hash: str) -> Work:
+    def _work(self, request: _Request, view: TaskView, masked: _Masked) -> Work:
         actor, tenant, kernel = request.actor, view.tenant, self._kernel
-        response = view.model_dump(mode="json", by_alias=True)
+        asked = request.approval.about(view) if request.approval is not None else None
         statements = (
             *self._session_statements(request, view),
             Statement("task_insert", self._row(request, view, masked)),
             kernel.event(tenant, view.id, "Created", "", {"by": actor.id, "session": view.session_id}),
             kernel.event(tenant, view.id, "Masked", "prompt", {"redactions": masked.counts}),
             kernel.event(tenant, view.id, "Routed", view.agent, _explained(request.route)),
+            *(asked.statements if asked is not None else ()),
         )
-        about = {"agent": view.agent, "session": view.session_id, "parent": view.parent_task_id}
-        target = f"task:{view.id}"
-        traced = view.trace_id
+        about = {
+            "agent": view.agent,
+            "session": view.session_id,
+            "parent": view.parent_task_id,
+            "group": view.group_id,
+            "schedule": view.schedule_id,
+        }
+        target, traced = f"task:{view.id}", view.trace_id
         entries = (
             kernel.audit(actor, "task.create", target, "ok", Facts(about, masked.counts, trace_id=traced)),
             kernel.audit(actor, "task.route", target, "ok", Facts(_in_short(request.route), trace_id=traced)),
+            *(asked.audit if asked is not None else ()),
         )
-        idempotency = Idempotency(tenant, _scope(actor), key, request_hash, response) if key else None
         channels = (queue_channel(tenant, view.agent), f"task:{tenant}:{view.parent_task_id}")
         return Work(
             tenant,
             statements,
             frozenset({f"task:{view.id}"}),
             audit=entries,
-            idempotency=idempotency,
             notify=task_channels(tenant, view.id, channels),
         )
 
@@ -212,8 +292,19 @@ class Intake:
             parent.depth + 1 if parent is not None else 0, masked.prompt, dump(masked.context),
             body.max_attempts,
             body.priority, request.now, view.deadline_at, view.trace_id, traceparent,
-            dump(request.route.model_dump(mode="json", by_alias=True)),
+            dump(request.route.model_dump(mode="json", by_alias=True)), view.state.value,
+            view.not_before or request.now, view.pending_approval, view.group_id, view.schedule_id,
         )  # fmt: skip
+
+
+def _check_time(body: TaskCreate, now: datetime) -> None:
+    at = body.not_before
+    if at is not None and (at.tzinfo is None or at > now + LATEST):
+        raise InvalidInput(
+            "BadTime",
+            "notBefore must have a time zone and lie within a year",
+            "use e.g. 2027-01-31T09:00:00Z",
+        )
 
 
 def _scope(actor: Actor) -> str:

@@ -14,7 +14,7 @@ from cadre_controller.services.endings import Endings
 from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.masking import storable
-from cadre_controller.services.models import HeldTask
+from cadre_controller.services.models import HeldTask, LiveChart
 from cadre_controller.services.task_rows import held_task
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
@@ -81,7 +81,8 @@ class LeaseService:
         tenant = identity.tenant
         expires = self._kernel.clock.now() + self._ttl
         row = (tenant, task_id, identity.agent, fence, identity.instance, expires)
-        work = Work(tenant, (Statement("task_heartbeat", row),), frozenset({f"task:{task_id}"}))
+        keys = frozenset({f"task:{task_id}"})
+        work = Work(tenant, (Statement("task_heartbeat", row),), keys, urgent=True)
         try:
             await self._kernel.submit(work)
         except RowMissing:
@@ -185,7 +186,11 @@ class LeaseService:
         facts = Facts(data, trace_id=row["trace_id"])
         work = Work(
             tenant,
-            (Statement("task_lease", lease), kernel.event(tenant, task_id, "Leased", row["agent"], data)),
+            (
+                *slots(self._chart.current(tenant), identity),
+                Statement("task_lease", lease),
+                kernel.event(tenant, task_id, "Leased", row["agent"], data),
+            ),
             frozenset({f"task:{task_id}"}),
             audit=(kernel.audit(identity.actor, "task.lease", f"task:{task_id}", facts=facts),),
             notify=task_channels(tenant, task_id),
@@ -262,6 +267,20 @@ class LeaseService:
         if row is None or row["agent"] != identity.agent:
             raise LeaseLost(task_id)
         return row
+
+
+def slots(live: LiveChart, identity: AgentIdentity) -> tuple[Statement, ...]:
+    """The places a lease takes up on the way to the root, where a node limits what runs at the same time."""
+    snapshot, found = live.snapshot, []
+    for key in snapshot.agents[identity.agent].path:
+        most = snapshot.nodes[key].running
+        if most is not None:
+            agents = ",".join(sorted(a.key for a in snapshot.agents.values() if key in a.path))
+            found += [
+                Statement("slot_lock", (identity.tenant, key), expect_row=False),
+                Statement("slot_take", (identity.tenant, key, most, agents)),
+            ]
+    return tuple(found)
 
 
 def _traceparent(trace_id: str, task_id: str) -> str:

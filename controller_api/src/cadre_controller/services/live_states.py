@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Kernel
 from cadre_core.model import EffectiveAgent
 from cadre_core.routing import AgentState, RouteIndex
@@ -34,8 +35,9 @@ class _Tenant:
 class LiveStates:
     """States for routing, shared by all requests of this process."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, freezer: Freezer) -> None:
         self._kernel = kernel
+        self._freezer = freezer
         self._tenants: defaultdict[str, _Tenant] = defaultdict(_Tenant)
         self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.usable: Usable = lambda _: True
@@ -75,12 +77,14 @@ class LiveStates:
         load = {row["agent"]: row for row in await kernel.db.fetch(tenant, "agent_load", tenant)}
         unusable = {key for key, agent in index.agents.items() if not self.usable(agent)}
         states = {}
-        for agent in live.keys() | load.keys() | known.seconds.keys() | unusable:
+        frozen = self._freezer.agents(tenant)
+        for agent in frozen.keys() | live.keys() | load.keys() | known.seconds.keys() | unusable:
             seen, work = live.get(agent), load.get(agent)
             fresh = seen is not None and now - seen["seen_at"] < OFFLINE_AFTER
             oldest = work["oldest"] if work is not None else None
+            state = seen["state"] if seen is not None and fresh else "Offline"
             states[agent] = AgentState(
-                state=seen["state"] if seen is not None and fresh else "Offline",
+                state="Frozen" if agent in frozen else state,
                 running=work["running"] if work is not None else 0,
                 queued=work["queued"] if work is not None else 0,
                 oldest_queued_seconds=max((now - oldest).total_seconds(), 0.0) if oldest else 0.0,

@@ -49,6 +49,26 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """A task that comes again."""
+
+    id: str
+    name: str
+    state: str
+    """Active | Paused."""
+    cron: str
+    time_zone: str
+    owner: str
+    """`person:<opaque>`."""
+    next_at: datetime
+    last_at: datetime | None
+    last_task: str
+    last_reason: str
+    """Why the last run made no task; empty = it did."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
     """A task, and whether an earlier request with the same key made it."""
 

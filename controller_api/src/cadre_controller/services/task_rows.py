@@ -39,6 +39,9 @@ def task_view(row: Row) -> TaskView:
         usage=usage,
         route=RouteResult.model_validate(row["route"]) if row["route"] is not None else None,
         pending_approval=row["pending_approval"],
+        not_before=row["available_at"] if row["available_at"] > row["updated_at"] else None,
+        group_id=row["group_id"],
+        schedule_id=row["schedule_id"],
     )
 
 
@@ -56,12 +59,17 @@ def fresh_view(
     deadline: datetime,
     trace_id: str,
     route: RouteResult,
+    state: TaskState,
+    approval: str,
+    not_before: datetime | None,
+    group_id: str,
+    schedule_id: str,
 ) -> TaskView:
     """The view of a task that is about to be committed."""
     return TaskView(
         id=task_id,
         tenant=tenant,
-        state=TaskState.QUEUED,
+        state=state,
         agent=agent,
         requester=requester,
         session_id=session_id,
@@ -73,6 +81,10 @@ def fresh_view(
         deadline_at=deadline,
         trace_id=trace_id,
         route=route,
+        pending_approval=approval,
+        not_before=not_before,
+        group_id=group_id,
+        schedule_id=schedule_id,
     )
 
 
@@ -87,6 +99,11 @@ def event_view(row: Row) -> TaskEvent:
         data=row["data"],
         duration_ms=row["duration_ms"],
     )
+
+
+def is_first_of_group(row: Row) -> bool:
+    """Whether its success makes the others of its fan-out superfluous."""
+    return bool(row["group_id"].startswith("first_"))
 
 
 def held_task(row: Row) -> HeldTask:

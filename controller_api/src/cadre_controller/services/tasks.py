@@ -8,7 +8,7 @@ from cadre_api.protocol.tasks import RouteResult, TaskCreate, TaskEvent, TaskSta
 from cadre_controller.errors import BudgetExceeded, Conflict, Denied, NotFound
 from cadre_controller.ports import Actor
 from cadre_controller.services.approvals import ApprovalService
-from cadre_controller.services.intake import Intake
+from cadre_controller.services.intake import BY_HAND, Intake, Origin
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.models import Created, Page, ParentTask, StatusView
 from cadre_controller.services.sessions import SessionService
@@ -36,6 +36,7 @@ class TaskService:
         idempotency_key: str = "",
         parent: ParentTask | None = None,
         traceparent: str = "",
+        origin: Origin = BY_HAND,
     ) -> Created:
         """A durable task, or the one that this key made before.
 
@@ -43,7 +44,7 @@ class TaskService:
         MaskingFailed, Overloaded.
         """
         try:
-            return await self._intake.create(actor, body, idempotency_key, parent, traceparent)
+            return await self._intake.create(actor, body, idempotency_key, parent, traceparent, origin)
         except (Denied, BudgetExceeded) as refusal:
             facts = Facts({"reason": refusal.reason, "agent": body.agent, "role": body.role})
             entry = self._kernel.audit(actor, "task.create", f"tenant:{actor.tenant}", "denied", facts)
@@ -69,12 +70,16 @@ class TaskService:
         *,
         state: TaskState | None = None,
         agent: str = "",
+        group: str = "",
+        session: str = "",
+        requester: str = "",
         limit: int = 50,
         cursor: str = "",
     ) -> Page[TaskView]:
         """Newest first; `cursor` is the id the last page ended with."""
         limit = min(limit, 200)
-        rows = await self._kernel.db.fetch(tenant, "task_list", tenant, state or "", agent, cursor, limit + 1)
+        filters = (state or "", agent, cursor, limit + 1, group, session, requester)
+        rows = await self._kernel.db.fetch(tenant, "task_list", tenant, *filters)
         items = tuple(task_view(row) for row in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else "")
 
@@ -175,6 +180,8 @@ class TaskService:
 
     async def _row(self, tenant: str, task_id: str) -> Row:
         row = await self._kernel.db.fetch_one(tenant, "task_get", tenant, task_id)
+        if row is None:
+            row = await self._kernel.db.fetch_one(tenant, "task_past", tenant, task_id)
         if row is None:
             raise _unknown(task_id)
         return row

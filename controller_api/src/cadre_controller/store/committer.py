@@ -19,8 +19,8 @@ from cadre_controller.ports import Ids
 from cadre_controller.store.flush import Flush, Report
 from cadre_controller.store.loader import load_queries
 from cadre_controller.store.pool import CONNECTION_ERRORS, prepare_connection
-from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.queue import Item, WorkQueue
+from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.work import Outcome, Rejected, Work
 
 logger = logging.getLogger(__name__)

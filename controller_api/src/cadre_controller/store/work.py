@@ -1,7 +1,7 @@
 """A unit of change: everything that must be true together or not at all, described as data so that many can
 share a commit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -102,6 +102,20 @@ class Work:
             return self.keys
         known = self.idempotency
         return self.keys | {f"idempotency:{known.tenant}:{known.scope}:{known.key}"}
+
+
+def together(works: Sequence[Work]) -> Work:
+    """Several works of one tenant as one: all of them or none."""
+    return Work(
+        works[0].tenant,
+        tuple(statement for work in works for statement in work.statements),
+        frozenset[str]().union(*(work.keys for work in works)),
+        tuple(hold for work in works for hold in work.holds),
+        tuple(move for work in works for move in work.moves),
+        tuple(entry for work in works for entry in work.audit),
+        works[0].idempotency,
+        tuple(channel for work in works for channel in work.notify),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from cadre_api.protocol.base import Effect, Message, Usd, type_json
 class TaskState(StrEnum):
     """Life of a task; the last five are final except OutcomeUnknown, which waits for a person."""
 
+    HELD = "Held"
+    """A person must agree before it is queued."""
     QUEUED = "Queued"
     RUNNING = "Running"
     WAITING = "Waiting"
@@ -65,6 +67,9 @@ class TaskCreate(Message):
     context: dict[str, str] = {}
     priority: int = Field(default=0, ge=-100, le=100)
     deadline_seconds: int = Field(default=3600, ge=1, le=604_800)
+    """Counted from `notBefore`, or from when it may be queued."""
+    not_before: datetime | None = None
+    """It waits until then; at most a year ahead."""
     max_attempts: int = Field(default=5, ge=1, le=20)
     dry_run: bool = False
     """Answer with routing, policy and a cost estimate; commit nothing."""
@@ -138,6 +143,10 @@ class TaskView(Message):
     usage: Usage = Usage()
     route: RouteResult | None = None
     pending_approval: str = ""
+    not_before: datetime | None = None
+    group_id: str = ""
+    """Shared by the tasks of one fan-out."""
+    schedule_id: str = ""
 
 
 class TaskEvent(Message):
@@ -168,6 +177,10 @@ class ApprovalKind(StrEnum):
 
     TOOL_CALL = "ToolCall"
     STEP = "Step"
+    ROUTE_TASK = "RouteTask"
+    """A task that policy lets in only with a person's consent."""
+    USE_MODEL = "UseModel"
+    """A model that a task may use only with a person's consent."""
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     """A non-idempotent effect was cut in the middle: Approve = run it again, Deny = do not."""
 

@@ -122,6 +122,8 @@ class AgentRules(ApiModel):
     """Most agents in this subtree, set by the head of the parent. Default: as many as the parent allows."""
     allowed_profiles: Annotated[tuple[ObjectRef, ...], Field(max_length=64)] | None = None
     """Profiles agents may use here; an empty list allows none. Default: what the parent allows."""
+    running: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Most tasks that agents of this subtree work on at once; others wait. Default: not limited here."""
     consent: Consent | None = None
     """Who must agree before an agent starts or gains rights: Never, Head or Approver. Default: the
     parent's, at a root Head."""

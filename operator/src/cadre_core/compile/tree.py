@@ -113,6 +113,7 @@ def _node(draft: Draft, tree: Tree, node: OrgNode) -> Node:
         members=_members(draft, node),
         locale=effective_locale(tree.on_path(key)),
         budget=_budget(node),
+        running=node.spec.agents.running if node.spec.agents is not None else None,
     )
 
 

@@ -6,6 +6,7 @@ from cadre_controller.routes.public import (
     chart,
     directory,
     freeze,
+    queue,
     sessions,
     stories,
     system,
@@ -25,5 +26,6 @@ TABLES = (
     sessions.TABLE,
     audit.TABLE,
     freeze.TABLE,
+    queue.TABLE,
     traces.TABLE,
 )

@@ -37,7 +37,14 @@ async def tasks(call: Call[TaskQuery]) -> Answer:
     services = call.runtime.services
     agent = services.directory.agent_key(who.actor.tenant, query.agent) if query.agent else ""
     page = await services.tasks.list(
-        who.actor.tenant, state=query.state, agent=agent, limit=query.limit, cursor=query.cursor
+        who.actor.tenant,
+        state=query.state,
+        agent=agent,
+        group=query.group,
+        session=query.session,
+        requester=query.requester,
+        limit=query.limit,
+        cursor=query.cursor,
     )
     return TaskPage(items=await who.tasks(page.items), next=page.next)
 

@@ -51,19 +51,20 @@ FROM shards WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 SELECT * FROM tasks WHERE tenant = $1 AND id = $2;
 
 -- name: tasks_of_trace
-SELECT id FROM tasks WHERE tenant = $1 AND trace_id = $2 ORDER BY created_at, id LIMIT 200;
+SELECT id FROM all_tasks WHERE tenant = $1 AND trace_id = $2 ORDER BY created_at, id LIMIT 200;
 
 -- name: task_list
-SELECT * FROM tasks
+SELECT * FROM all_tasks
 WHERE tenant = $1 AND ($2 = '' OR state = $2) AND ($3 = '' OR agent = $3)
-  AND ($4 = '' OR (created_at, id) < (SELECT c.created_at, c.id FROM tasks c WHERE c.tenant = $1 AND c.id = $4))
+  AND ($4 = '' OR (created_at, id) < (SELECT c.created_at, c.id FROM all_tasks c WHERE c.tenant = $1 AND c.id = $4))
+  AND ($6 = '' OR group_id = $6) AND ($7 = '' OR session_id = $7) AND ($8 = '' OR requester = $8)
 ORDER BY created_at DESC, id DESC LIMIT $5;
 
 -- name: task_tree
-SELECT * FROM tasks WHERE tenant = $1 AND root_task_id = $2 ORDER BY created_at, id;
+SELECT * FROM all_tasks WHERE tenant = $1 AND root_task_id = $2 ORDER BY created_at, id;
 
 -- name: tasks_of_session
-SELECT * FROM tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
+SELECT * FROM all_tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 
 -- name: task_claimable
 SELECT * FROM tasks
@@ -89,7 +90,7 @@ SELECT * FROM tasks WHERE state IN ('Running', 'Waiting') AND lease_expires_at <
 ORDER BY lease_expires_at LIMIT 200;
 
 -- name: task_overdue
-SELECT * FROM tasks WHERE state IN ('Queued', 'Running', 'Waiting') AND deadline_at <= $1 AND agent <> ALL ($2::text[])
+SELECT * FROM tasks WHERE state IN ('Held', 'Queued', 'Running', 'Waiting') AND deadline_at <= $1 AND agent <> ALL ($2::text[])
 ORDER BY deadline_at LIMIT 200;
 
 -- name: lease_grace
