@@ -7,11 +7,11 @@ import pytest
 
 from cadre_api.protocol.base import Effect
 from cadre_controller.errors import Denied
+from cadre_controller.gateways.model.apis import APIS, BY_NAME, CHAT, credential_headers
 from cadre_controller.gateways.model.credentials import Credentials
 from cadre_controller.gateways.model.health import FAILURES_TO_OPEN, OPEN_SECONDS, ProviderHealth
-from cadre_controller.gateways.model.request import ChatRequest, parse_chat
+from cadre_controller.gateways.model.request import ModelRequest, parse_request
 from cadre_controller.gateways.model.select import Candidate, endpoint_of, permitted, within_budget
-from cadre_controller.gateways.model.upstream import chat_url
 from cadre_controller.refusals import BadRequest
 from cadre_controller.services.models import BudgetVerdict
 from cadre_core.model import Provider
@@ -66,17 +66,42 @@ def test_an_endpoint_is_host_and_port(url: str, endpoint: tuple[str, int]) -> No
 
 
 @pytest.mark.parametrize(
-    ("dialect", "base", "url"),
+    ("api", "dialect", "base", "url"),
     [
-        ("openai", "https://api/v1/", "https://api/v1/chat/completions"),
-        ("ollama", "http://o:11434", "http://o:11434/v1/chat/completions"),
-        ("ollama", "http://o:11434/v1", "http://o:11434/v1/chat/completions"),
-        ("anthropic", "https://a", "https://a/v1/chat/completions"),
-        ("gemini", "https://g/v1beta", "https://g/v1beta/openai/chat/completions"),
+        ("chat/completions", "openai", "https://api/v1/", "https://api/v1/chat/completions"),
+        ("chat/completions", "ollama", "http://o:11434", "http://o:11434/v1/chat/completions"),
+        ("chat/completions", "ollama", "http://o:11434/v1", "http://o:11434/v1/chat/completions"),
+        ("chat/completions", "anthropic", "https://a", "https://a/v1/chat/completions"),
+        ("chat/completions", "gemini", "https://g/v1beta", "https://g/v1beta/openai/chat/completions"),
+        ("responses", "openai", "https://api/v1", "https://api/v1/responses"),
+        ("embeddings", "gemini", "https://g/v1beta", "https://g/v1beta/openai/embeddings"),
+        ("messages", "anthropic", "https://a", "https://a/v1/messages"),
+        ("messages", "anthropic", "https://a/v1", "https://a/v1/messages"),
+        ("ollama/chat", "ollama", "http://o:11434/v1", "http://o:11434/api/chat"),
+        ("ollama/generate", "ollama", "http://o:11434", "http://o:11434/api/generate"),
+        (
+            "gemini/generateContent",
+            "gemini",
+            "https://g/v1beta/openai",
+            "https://g/v1beta/models/m:generateContent",
+        ),
+        (
+            "gemini/streamGenerateContent",
+            "gemini",
+            "https://g/v1beta",
+            "https://g/v1beta/models/m:streamGenerateContent?alt=sse",
+        ),
     ],
 )
-def test_every_dialect_has_its_chat_url(dialect: str, base: str, url: str) -> None:
-    assert chat_url(dialect, base) == url
+def test_every_api_has_its_url_at_every_dialect(api: str, dialect: str, base: str, url: str) -> None:
+    assert BY_NAME[api].url(dialect, base, "m") == url
+
+
+def test_a_credential_goes_where_its_provider_looks_for_it() -> None:
+    assert credential_headers(CHAT, "anthropic", "s") == {"Authorization": "Bearer s"}
+    assert credential_headers(BY_NAME["messages"], "anthropic", "s")["x-api-key"] == "s"
+    assert credential_headers(BY_NAME["gemini/generateContent"], "gemini", "s") == {"x-goog-api-key": "s"}
+    assert all("s" not in credential_headers(api, "openai", "").values() for api in APIS)
 
 
 def test_the_breaker_opens_after_failures_and_lets_one_through_later() -> None:
@@ -110,8 +135,10 @@ def test_no_rate_limit_means_none() -> None:
     assert health.usable_in("p", 0, 0.0) == 0
 
 
-def chat(**more: object) -> ChatRequest:
-    return parse_chat({"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}, 30)
+def chat(**more: object) -> ModelRequest:
+    return parse_request(
+        CHAT, {"model": "alias", "messages": [{"role": "user", "content": "hi"}], **more}, 30
+    )
 
 
 def test_the_body_goes_on_unchanged_but_for_model_and_usage() -> None:
@@ -153,7 +180,7 @@ def test_every_text_that_could_carry_a_value_is_scanned() -> None:
 )
 def test_a_bad_chat_body_names_its_field(body: object, field: str) -> None:
     with pytest.raises(BadRequest, match=field) as refused:
-        parse_chat(body, 1)
+        parse_request(CHAT, body, 1)
     assert refused.value.fix
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cadre_controller.gateways.model.faults import ModelFault, error_event
-from cadre_controller.gateways.model.watch import StreamWatch, TokenUsage, check_whole
+from cadre_controller.gateways.model.reading import TokenUsage
+from cadre_controller.gateways.model.watch import StreamWatch, check_whole
 
 
 def chunk(content: str = "", finish: str | None = None, **more: object) -> bytes:
@@ -78,7 +79,7 @@ def test_every_broken_stream_has_its_reason(stream: bytes, reason: str) -> None:
 
 def test_a_whole_answer_is_checked_too() -> None:
     body = {"choices": [{"message": {}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
-    assert check_whole(json.dumps(body).encode())[1] == TokenUsage(1, 2)
+    assert check_whole(json.dumps(body).encode()) == TokenUsage(1, 2)
     for raw in (b"<html>", b"[]", b'{"choices":[]}', b'{"error":{"message":"no"}}', b'{"choices":[1]}'):
         with pytest.raises(ModelFault):
             check_whole(raw)

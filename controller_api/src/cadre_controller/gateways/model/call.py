@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cadre_controller.gateways.model.request import ChatRequest
+from cadre_controller.gateways.model.reading import TokenUsage
+from cadre_controller.gateways.model.request import ModelRequest
 from cadre_controller.gateways.model.select import Candidate
-from cadre_controller.gateways.model.watch import TokenUsage
 from cadre_controller.ports import AgentIdentity
 from cadre_controller.services.models import HeldTask, ModelCall
 
@@ -28,7 +28,7 @@ class PreparedCall:
     identity: AgentIdentity
     held: HeldTask
     headers: CallHeaders
-    request: ChatRequest
+    request: ModelRequest
     options: tuple[Candidate, ...]
 
     def priced(self, option: Candidate, trace_id: str) -> ModelCall:

@@ -18,7 +18,8 @@ class ModelFault(Exception):  # noqa: N818
         self.retry_after = retry_after
 
 
-def error_event(fault: ModelFault) -> bytes:
-    """The fault as a last server-sent event in the shape OpenAI clients raise on."""
+def error_event(fault: ModelFault, *, lines: bool = False) -> bytes:
+    """The fault as a stream's last event in the shape OpenAI clients raise on, or as a last line."""
     error = {"message": fault.message, "type": "upstream_error", "code": fault.reason, "reason": fault.reason}
-    return b"data: " + json.dumps({"error": error, "reason": fault.reason}).encode() + b"\n\n"
+    frame = json.dumps({"error": error, "reason": fault.reason}).encode()
+    return frame + b"\n" if lines else b"data: " + frame + b"\n\n"

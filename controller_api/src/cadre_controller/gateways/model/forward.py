@@ -13,10 +13,11 @@ from cadre_controller.gateways.model.credentials import Credentials
 from cadre_controller.gateways.model.faults import ModelFault, error_event
 from cadre_controller.gateways.model.health import ProviderHealth
 from cadre_controller.gateways.model.ledger import Bill, Ledger
-from cadre_controller.gateways.model.relay import QuietSink, Sink, relay
+from cadre_controller.gateways.model.reading import TokenUsage
+from cadre_controller.gateways.model.relay import BLANK_LINE, KEEPALIVE, QuietSink, Sink, relay
 from cadre_controller.gateways.model.select import LOCAL, Candidate
-from cadre_controller.gateways.model.upstream import open_chat
-from cadre_controller.gateways.model.watch import StreamWatch, TokenUsage, check_whole
+from cadre_controller.gateways.model.upstream import open_model
+from cadre_controller.gateways.model.watch import StreamWatch, check_whole
 from cadre_controller.ports import Clock
 from cadre_controller.refusals import UpstreamBusy
 from cadre_controller.telemetry import Tracing
@@ -64,9 +65,9 @@ class Forwarder:
         async def attempt(option: Candidate, credential: str, _: Bill) -> TokenUsage:
             nonlocal answer
             body = call.request.for_model(option.model)
-            async with open_chat(self._http, option, body, credential) as response:
+            async with open_model(self._http, option, call.request.api, body, credential) as response:
                 answer = await _bounded(response)
-            usage = check_whole(answer)[1]
+            usage = check_whole(answer, call.request.api)
             return usage or self._estimate(call, len(answer))
 
         try:
@@ -79,13 +80,14 @@ class Forwarder:
         """Stream to `sink`; a failure becomes the stream's last event. Raises ConnectionError when the
         guard left.
         """
-        quiet = QuietSink(sink, self._times.keepalive)
+        api = call.request.api
+        quiet = QuietSink(sink, self._times.keepalive, BLANK_LINE if api.lines else KEEPALIVE)
 
         async def attempt(option: Candidate, credential: str, bill: Bill) -> TokenUsage:
-            watch = StreamWatch()
+            watch = StreamWatch(api)
             body = call.request.for_model(option.model)
             try:
-                async with open_chat(self._http, option, body, credential) as response:
+                async with open_model(self._http, option, call.request.api, body, credential) as response:
                     await relay(response.content.iter_any(), watch, quiet)
             finally:
                 if watch.started:
@@ -96,9 +98,10 @@ class Forwarder:
             try:
                 await self._serve(call, attempt, final=lambda: quiet.wrote)
             except ModelFault as fault:
-                await quiet.write(error_event(fault))
+                await quiet.write(error_event(fault, lines=api.lines))
             except CadreError as error:
-                await quiet.write(error_event(ModelFault(error.reason, error.message, retryable=False)))
+                refused = ModelFault(error.reason, error.message, retryable=False)
+                await quiet.write(error_event(refused, lines=api.lines))
 
         await _first_of(serve(), quiet.keep_alive())
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from cadre_api.protocol.base import Effect
 from cadre_controller.errors import BudgetExceeded, CadreError, Denied
+from cadre_controller.gateways.model.apis import APIS, Api
 from cadre_controller.gateways.model.call import CallHeaders, PreparedCall
-from cadre_controller.gateways.model.request import ChatRequest
+from cadre_controller.gateways.model.request import ModelRequest
 from cadre_controller.gateways.model.scan import EgressScan
 from cadre_controller.gateways.model.select import (
     LOCAL,
@@ -33,7 +34,7 @@ class ModelGateway:
         self._is_local = is_local
 
     async def prepare(
-        self, identity: AgentIdentity, headers: CallHeaders, request: ChatRequest
+        self, identity: AgentIdentity, headers: CallHeaders, request: ModelRequest
     ) -> PreparedCall:
         """All checks, before anything is sent anywhere; raises CadreError, and the refusal is audited."""
         held = await self._services.leases.held(identity, headers.task_id, headers.fence)
@@ -45,7 +46,7 @@ class ModelGateway:
         return PreparedCall(identity, held, headers, request, options)
 
     async def _options(
-        self, identity: AgentIdentity, held: HeldTask, headers: CallHeaders, request: ChatRequest
+        self, identity: AgentIdentity, held: HeldTask, headers: CallHeaders, request: ModelRequest
     ) -> tuple[Candidate, ...]:
         if headers.session_id != held.session_id:
             raise Denied(
@@ -54,12 +55,36 @@ class ModelGateway:
         chart = self._services.chart.current(identity.tenant)
         agent = _agent(chart, identity.agent)
         classes = self._scan.classes_of_tokens(agent, request)
-        listed = candidates(agent, chart.snapshot.providers, headers.purpose, self._is_local)
+        listed = self._speakers(agent, chart, headers, request.api)
         allowed, rejected = permitted(listed, lambda option: _decide(chart, agent, option, classes))
         if not allowed:
             raise _none_permitted(agent, rejected)
         affordable = await self._affordable(identity, allowed)
         return await self._clean(chart, agent, request, affordable)
+
+    def apis(self, identity: AgentIdentity) -> tuple[str, ...]:
+        """The APIs that a model of this agent speaks natively; none when it is not running."""
+        chart = self._services.chart.current(identity.tenant)
+        agent = chart.snapshot.agents.get(identity.agent)
+        if agent is None:
+            return ()
+        listed = candidates(agent, chart.snapshot.providers, "work", self._is_local)
+        dialects = {option.provider.dialect for option in listed}
+        return tuple(api.name for api in APIS if dialects & api.speakers)
+
+    def _speakers(
+        self, agent: EffectiveAgent, chart: LiveChart, headers: CallHeaders, api: Api
+    ) -> tuple[Candidate, ...]:
+        listed = candidates(agent, chart.snapshot.providers, headers.purpose, self._is_local)
+        found = tuple(option for option in listed if option.provider.dialect in api.speakers)
+        if listed and not found:
+            raise Denied(
+                "DialectUnsupported",
+                f"no model of agent {agent.key} speaks {api.name}",
+                f"add a model of a provider of kind {' or '.join(sorted(api.speakers))} to its profile, "
+                "or have the agent speak chat/completions",
+            )
+        return found
 
     async def _affordable(
         self, identity: AgentIdentity, allowed: tuple[Candidate, ...]
@@ -71,7 +96,7 @@ class ModelGateway:
         return affordable
 
     async def _clean(
-        self, chart: LiveChart, agent: EffectiveAgent, request: ChatRequest, options: tuple[Candidate, ...]
+        self, chart: LiveChart, agent: EffectiveAgent, request: ModelRequest, options: tuple[Candidate, ...]
     ) -> tuple[Candidate, ...]:
         """Models outside the house only get what the second scan finds clean."""
         if all(option.locality == LOCAL for option in options):
@@ -89,7 +114,7 @@ class ModelGateway:
         return local
 
     async def _leftovers(
-        self, chart: LiveChart, agent: EffectiveAgent, request: ChatRequest
+        self, chart: LiveChart, agent: EffectiveAgent, request: ModelRequest
     ) -> tuple[str, ...]:
         rules = self._services.chart.guard_rules(chart.snapshot.tenant, agent.key)
         try:

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from cadre_controller.gateways.model.call import Finished, PreparedCall
 from cadre_controller.gateways.model.faults import ModelFault
+from cadre_controller.gateways.model.reading import TokenUsage
 from cadre_controller.gateways.model.select import Candidate
-from cadre_controller.gateways.model.watch import TokenUsage
 from cadre_controller.metrics import Metrics
 from cadre_controller.services.budgets import BudgetService
 from cadre_controller.services.models import CallOutcome, Reservation

@@ -9,6 +9,8 @@ from typing import Protocol
 from cadre_controller.gateways.model.watch import StreamWatch
 
 KEEPALIVE = b": keepalive\n\n"
+BLANK_LINE = b"\n"
+"""What keeps a stream of lines alive, which have no comments: readers pass over it."""
 
 
 class Sink(Protocol):
@@ -22,8 +24,9 @@ class Sink(Protocol):
 class QuietSink:
     """A sink that sends keep-alive comments while nothing else is written; only between whole events."""
 
-    def __init__(self, sink: Sink, interval: float) -> None:
+    def __init__(self, sink: Sink, interval: float, keepalive: bytes = KEEPALIVE) -> None:
         self._sink = sink
+        self._keepalive = keepalive
         self._interval = interval
         self._lock = asyncio.Lock()
         self._spoke = False
@@ -41,7 +44,7 @@ class QuietSink:
             self._spoke = False
             await asyncio.sleep(self._interval)
             if not self._spoke:
-                await self._send(KEEPALIVE)
+                await self._send(self._keepalive)
 
     async def _send(self, data: bytes) -> None:
         async with self._lock:

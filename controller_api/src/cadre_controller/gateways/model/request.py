@@ -1,4 +1,4 @@
-"""An OpenAI chat body: checked as far as the gateway relies on it, and sent on unchanged but for model and
+"""A model request: checked as far as the gateway relies on it, and sent on unchanged but for model and
 usage.
 """
 
@@ -7,29 +7,40 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cadre_controller.gateways.model.apis import CHAT, Api
 from cadre_controller.gateways.tools.mcp.wire import JsonObject
 from cadre_controller.refusals import BadRequest
 
-_WORDS = frozenset({"role", "type", "finish_reason", "detail"})
-_IDS = frozenset({"id", "tool_call_id", "model"})
+_WORDS = frozenset({"role", "type", "finish_reason", "detail", "status"})
+_IDS = frozenset({"id", "tool_call_id", "tool_use_id", "call_id", "previous_response_id", "model"})
+_SEALS = frozenset({"signature", "encrypted_content", "thoughtSignature", "thought_signature"})
 _WORD = re.compile(r"[a-z_]{1,32}")
 _ID = re.compile(r"[\w.:/|-]{1,128}", re.ASCII)
+_SEAL = re.compile(r"[\w+/=-]{16,}", re.ASCII)
 _CHARS_PER_TOKEN = 3
 _DEFAULT_OUTPUT_TOKENS = 4096
+_LIMITS = (
+    ("max_completion_tokens",),
+    ("max_tokens",),
+    ("max_output_tokens",),
+    ("generationConfig", "maxOutputTokens"),
+    ("options", "num_predict"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """One masked chat request."""
+class ModelRequest:
+    """One masked request in one of the APIs."""
 
     body: Mapping[str, object]
     size: int
     """Bytes of the body as received."""
+    api: Api = CHAT
 
     @property
     def stream(self) -> bool:
-        """Whether the guard wants server-sent events."""
-        return self.body.get("stream") is True
+        """Whether the guard wants a stream."""
+        return self.api.streams if self.api.streams is not None else self.body.get("stream") is True
 
     @property
     def wants_usage(self) -> bool:
@@ -43,16 +54,18 @@ class ChatRequest:
 
     def output_tokens(self) -> int:
         """An upper estimate of what comes out."""
-        for name in ("max_completion_tokens", "max_tokens"):
-            value = self.body.get(name)
+        for path in _LIMITS:
+            value: object = self.body
+            for name in path:
+                value = value.get(name) if isinstance(value, Mapping) else None
             if isinstance(value, int) and value > 0:
                 return value
         return _DEFAULT_OUTPUT_TOKENS
 
     def for_model(self, model: str) -> bytes:
         """The body as the provider gets it."""
-        body: JsonObject = {**self.body, "model": model}
-        if self.stream:
+        body: JsonObject = {**self.body, "model": model} if self.api.names_model else dict(self.body)
+        if self.stream and self.api.counts_on_demand:
             options = self.body.get("stream_options")
             body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -62,25 +75,30 @@ class ChatRequest:
         yield from _strings(self.body)
 
 
-def parse_chat(body: object, size: int) -> ChatRequest:
-    """A chat request; raises BadRequest naming the field."""
+def parse_request(api: Api, body: object, size: int) -> ModelRequest:
+    """A request, checked as far as we rely on it; raises BadRequest naming the field."""
     if not isinstance(body, dict):
-        raise BadRequest("the body is not a JSON object", "send an OpenAI chat completions request")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
-        raise BadRequest("messages: must be a list of at least one message", "add the field messages")
+        raise BadRequest("the body is not a JSON object", f"send a request as {api.name} takes it")
+    name = api.texts
+    texts = body.get(name)
+    if name in ("messages", "contents"):
+        if not isinstance(texts, list) or not texts or not all(isinstance(m, dict) for m in texts):
+            raise BadRequest(f"{name}: must be a list of at least one message", f"add the field {name}")
+    elif not isinstance(texts, str | list) or not texts:
+        raise BadRequest(f"{name}: must be a text or a list", f"add the field {name}")
     if body.get("n") not in (None, 1):
         raise BadRequest("n: only one choice is supported", "remove the field n or set it to 1")
     if not isinstance(body.get("stream", False), bool):
         raise BadRequest("stream: must be true or false", "correct the field stream")
-    return ChatRequest(body, size)
+    return ModelRequest(body, size, api)
 
 
 def _is_structure(key: str, item: object) -> bool:
     """Whether a member is the protocol's own and looks it: a random id would pass for a secret."""
     if not isinstance(item, str):
         return False
-    return bool((key in _WORDS and _WORD.fullmatch(item)) or (key in _IDS and _ID.fullmatch(item)))
+    forms = ((_WORDS, _WORD), (_IDS, _ID), (_SEALS, _SEAL))
+    return any(key in names and form.fullmatch(item) for names, form in forms)
 
 
 def _strings(value: object) -> Iterator[str]:

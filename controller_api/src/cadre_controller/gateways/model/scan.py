@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from cadre_api.protocol.guard import GuardRules
-from cadre_controller.gateways.model.request import ChatRequest
+from cadre_controller.gateways.model.request import ModelRequest
 from cadre_controller.ports import Masker
 from cadre_controller.tokens_in import classes_in
 from cadre_core.model import EffectiveAgent
@@ -19,7 +19,7 @@ class EgressScan:
         self._masker = masker
 
     async def leftovers(
-        self, agent: EffectiveAgent, rules: GuardRules, request: ChatRequest
+        self, agent: EffectiveAgent, rules: GuardRules, request: ModelRequest
     ) -> tuple[str, ...]:
         """Entity types that are still there in clear; raises MaskingFailed when it cannot tell."""
         known = frozenset(_leaves([dict(tool.input_schema) for tool in agent.tools]))
@@ -27,7 +27,7 @@ class EgressScan:
         texts = dict.fromkeys(text for text in request.texts() if text not in known)
         return tuple(sorted(set(await self._masker.leftovers("\n\n".join(texts), rules))))
 
-    def classes_of_tokens(self, agent: EffectiveAgent, request: ChatRequest) -> frozenset[str]:
+    def classes_of_tokens(self, agent: EffectiveAgent, request: ModelRequest) -> frozenset[str]:
         """The data classes that the tokens in a request stand for."""
         return classes_in(dict(request.body), agent.guard.entity_classes)
 

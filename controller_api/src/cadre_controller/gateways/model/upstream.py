@@ -5,35 +5,23 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from cadre_controller.gateways.model.apis import Api, credential_headers
 from cadre_controller.gateways.model.faults import ModelFault
 from cadre_controller.gateways.model.select import Candidate
 
 _MAX_RETRY_AFTER = 10.0
-_CHAT = "/chat/completions"
-_OPENAI_PATH = {"openai": "", "ollama": "/v1", "anthropic": "/v1", "gemini": "/openai"}
-"""Every dialect is reached through its provider's OpenAI-compatible endpoint: (dialect -> what the base URL
-lacks).
-"""
-
-
-def chat_url(dialect: str, base_url: str) -> str:
-    """The chat completions URL of a provider; the version part is added where the base URL has none."""
-    base = base_url.rstrip("/")
-    part = _OPENAI_PATH.get(dialect, "")
-    return base + _CHAT if not part or base.endswith(part) else base + part + _CHAT
 
 
 @asynccontextmanager
-async def open_chat(
-    http: aiohttp.ClientSession, candidate: Candidate, body: bytes, credential: str
+async def open_model(
+    http: aiohttp.ClientSession, candidate: Candidate, api: Api, body: bytes, credential: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """The provider's answer with status 200; raises ModelFault for everything else, also while it is read."""
     provider = candidate.provider
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=provider.timeout_seconds)
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-    if credential:
-        headers["Authorization"] = f"Bearer {credential}"
-    url = chat_url(provider.dialect, provider.base_url)
+    headers |= credential_headers(api, provider.dialect, credential)
+    url = api.url(provider.dialect, provider.base_url, candidate.model)
     try:
         async with http.post(
             url, data=body, headers=headers, timeout=timeout, allow_redirects=False

@@ -1,4 +1,4 @@
-"""Model calls: an OpenAI chat completions endpoint that only guards can reach."""
+"""Model calls: the endpoints of every model API, which only guards can reach."""
 
 import hashlib
 from dataclasses import replace
@@ -6,8 +6,9 @@ from dataclasses import replace
 from aiohttp import web
 
 from cadre_api.protocol.base import Message, type_json
+from cadre_controller.gateways.model.apis import APIS, Api
 from cadre_controller.gateways.model.call import CallHeaders, PreparedCall
-from cadre_controller.gateways.model.request import parse_chat
+from cadre_controller.gateways.model.request import parse_request
 from cadre_controller.refusals import BadRequest
 from cadre_controller.routes.guard.caller import caller, traceparent
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table, parse_json, read_body
@@ -16,11 +17,9 @@ TABLE = Table(Scope.GUARD)
 _MAX_BODY = 16 * 1024 * 1024
 
 
-class ChatBody(Message):
-    """An OpenAI chat completions request, already masked; fields we do not know pass through."""
+class ModelBody(Message):
+    """A request in the API that the path names, already masked; fields we do not know pass through."""
 
-    model: str
-    messages: tuple[type_json, ...]
     stream: bool = False
 
 
@@ -31,15 +30,25 @@ class ModelList(Message):
     data: tuple[type_json, ...]
 
 
-@TABLE.post("/guard/v1/model/chat/completions", ChatBody, None, max_body=_MAX_BODY, raw=True)
-async def chat(call: Call[ChatBody]) -> Answer:
-    """One model call: checked, paid, scanned again, forwarded."""
+def _add(api: Api) -> None:
+    @TABLE.post(f"/guard/v1/model/{api.name}", ModelBody, None, max_body=_MAX_BODY, raw=True)
+    async def call_model(call: Call[ModelBody]) -> Answer:
+        """One model call: checked, paid, scanned again, forwarded."""
+        return await _serve(call, api)
+
+
+for _api in APIS:
+    _add(_api)
+
+
+async def _serve(call: Call[ModelBody], api: Api) -> Answer:
     identity, runtime = caller(call), call.runtime
     headers = _headers(call.request)
-    with runtime.tracing.served("model/chat", identity.tenant, traceparent(call)):
+    with runtime.tracing.served(f"model/{api.name}", identity.tenant, traceparent(call)):
         body = await read_body(call.request, _MAX_BODY, ("application/json",))
         headers = _of_this_text(headers, body)
-        prepared = await runtime.models.prepare(identity, headers, parse_chat(parse_json(body), len(body)))
+        request = parse_request(api, parse_json(body), len(body))
+        prepared = await runtime.models.prepare(identity, headers, request)
         if prepared.request.stream:
             return await _stream(call, prepared)
         return web.Response(body=await runtime.forwarder.whole(prepared), content_type="application/json")
@@ -47,14 +56,23 @@ async def chat(call: Call[ChatBody]) -> Answer:
 
 @TABLE.get("/guard/v1/models", Nothing, ModelList)
 async def models(call: Call[Nothing]) -> Answer:
-    """The one alias that agents use; which model serves it is decided per call."""
-    caller(call)
-    entry: type_json = {"id": "cadre-work", "object": "model", "created": 0, "owned_by": "cadre"}
+    """The one alias that agents use, with the APIs it can be called in; which model serves it is decided
+    per call.
+    """
+    apis = list(call.runtime.models.apis(caller(call)))
+    entry: type_json = {
+        "id": "cadre-work",
+        "object": "model",
+        "created": 0,
+        "owned_by": "cadre",
+        "apis": apis,
+    }
     return ModelList(data=(entry,))
 
 
-async def _stream(call: Call[ChatBody], prepared: PreparedCall) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+async def _stream(call: Call[ModelBody], prepared: PreparedCall) -> web.StreamResponse:
+    kind = "application/x-ndjson" if prepared.request.api.lines else "text/event-stream"
+    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
     await response.prepare(call.request)
     gauge = call.runtime.metrics.streams.labels("model")
     with gauge.track_inprogress():
