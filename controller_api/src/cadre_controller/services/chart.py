@@ -82,7 +82,7 @@ class ChartService:
         """One agent of the chart. Raises NotFound(ChartMissing, UnknownAgent)."""
         found = self.current(tenant).snapshot.agents.get(agent)
         if found is None:
-            raise NotFound("UnknownAgent", f"there is no agent {agent}", "see GET /api/v1/agents")
+            raise NotFound("UnknownAgent", f"there is no agent {agent}", "cadre get agents lists them")
         return found
 
     def guard_rules(self, tenant: str, agent: str) -> GuardRules:

@@ -85,7 +85,7 @@ class Dispatcher:
             )
         wanted = body.agent or body.role or ", ".join(body.skills) or "anyone"
         raise NotFound(
-            result.reason, f"no agent can take this task ({wanted})", "try POST /api/v1/tasks/route"
+            result.reason, f"no agent can take this task ({wanted})", "cadre task run --dry-run says why"
         )
 
 

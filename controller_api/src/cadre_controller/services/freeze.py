@@ -143,7 +143,7 @@ class FreezeService:
             raise Conflict(
                 "DeclaredFreeze", f"{name} is frozen by its own spec.freeze", "remove spec.freeze there"
             )
-        raise NotFound("NotFrozen", f"{name} is not frozen itself", "see GET /api/v1/freezes")
+        raise NotFound("NotFrozen", f"{name} is not frozen itself", "cadre status shows what is frozen")
 
     async def _commit(
         self,
