@@ -10,6 +10,8 @@ from cadre_local.errors import CadreError
 if TYPE_CHECKING:
     from cadre_local.kube.target import ClusterTarget
 
+API_VERSION = "cadre.dev/v1alpha1"
+"""Repeated here, as are the plurals, so that a listing does not load every schema."""
 KINDS = {
     "orgnodes": "OrgNode",
     "roleprofiles": "RoleProfile",

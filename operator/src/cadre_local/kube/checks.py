@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from cadre_api.protocol.base import type_json
-from cadre_api.v1alpha1 import API_VERSION, KINDS
 from cadre_local.check import Check
 from cadre_local.errors import CadreError
 from cadre_local.kube.client import KubeRefusedError
 from cadre_local.kube.forward import authority
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import condition, items_of
+from cadre_local.objects import API_VERSION, KINDS, condition, items_of
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -50,7 +49,7 @@ def _server(cluster: ClusterTarget) -> str:
 def _kinds(cluster: ClusterTarget) -> str:
     served = cluster.kube.find(f"/apis/{API_VERSION}") or {}
     found = {str(item.get("kind")) for item in items_of(served, "resources")}
-    missing = sorted(set(KINDS) - found)
+    missing = sorted(set(KINDS.values()) - found)
     if missing:
         raise CadreError(
             "KindsMissing",

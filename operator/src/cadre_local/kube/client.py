@@ -9,9 +9,9 @@ import urllib3
 from kubernetes.client.rest import RESTClientObject
 
 from cadre_api.protocol.base import type_json
-from cadre_api.v1alpha1 import API_VERSION, KINDS
 from cadre_local.errors import CadreError, Exit
 from cadre_local.kube.connection import Connection
+from cadre_local.objects import API_VERSION, KINDS
 
 FIELD_MANAGER = "cadre-cli"
 MERGE_PATCH = "application/merge-patch+json"
@@ -19,7 +19,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 TIMEOUT = 30.0
 """Seconds for one request; streams have none."""
 PAGE = 500
-PLURALS = {name: kind.crd.plural for name, kind in KINDS.items()}
+PLURALS = {kind: plural for plural, kind in KINDS.items()}
 _EXITS = {404: Exit.REFUSED, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE, 504: Exit.UNREACHABLE}
 
 

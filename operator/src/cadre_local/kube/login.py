@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cadre_api.protocol.base import type_json
-from cadre_api.v1alpha1 import API_VERSION
 from cadre_core.login import AGENT, NOTE, code_in
 from cadre_local.client.http import HttpClient
 from cadre_local.errors import CadreError
 from cadre_local.kube.client import KubeClient, KubeRefusedError, collection
+from cadre_local.objects import API_VERSION
 from cadre_local.paths import write_private
 
 MARGIN = timedelta(minutes=2)
