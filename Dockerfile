@@ -68,7 +68,13 @@ CMD ["python", "-m", "cadre_controller"]
 FROM builder AS guard-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra guard
 
+FROM runtime AS shim
+RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends gcc libc6-dev make
+COPY guard_image/shim /shim
+RUN make --directory=/shim CC=gcc cadre-shim && install -D -m 755 /shim/cadre-shim /out/usr/local/bin/cadre-shim
+
 FROM runtime AS guard
+COPY --from=shim /out /
 COPY --from=guard-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001

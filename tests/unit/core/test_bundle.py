@@ -101,22 +101,45 @@ def test_the_pod_is_sealed() -> None:
 
 def test_only_the_guard_holds_an_identity() -> None:
     spec = pod(company())
-    (guard,), (agent,) = spec["initContainers"], spec["containers"]
+    (shim, guard), (agent,) = spec["initContainers"], spec["containers"]
     assert guard["restartPolicy"] == "Always"
     assert "identity" in {m["name"] for m in guard["volumeMounts"]}
-    assert "identity" not in {m["name"] for m in agent["volumeMounts"]}
-    assert all(m["readOnly"] for m in agent["volumeMounts"] if m["name"] in {"shared", "config"})
-    for container in (guard, agent):
+    assert not {"identity", "guard-state"} & {m["name"] for c in (shim, agent) for m in c["volumeMounts"]}
+    assert all(m["readOnly"] for m in agent["volumeMounts"] if m["name"] in {"shared", "shim", "config"})
+    for container in (shim, guard, agent):
         context = container["securityContext"]
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert (context["readOnlyRootFilesystem"], context["allowPrivilegeEscalation"]) == (True, False)
     mounted = {v["name"] for v in spec["volumes"]}
-    assert {m["name"] for c in (guard, agent) for m in c["volumeMounts"]} <= mounted
+    assert {m["name"] for c in (shim, guard, agent) for m in c["volumeMounts"]} <= mounted
     environment = {e["name"]: e["value"] for e in agent["env"]}
     assert environment["GOOSE_MODE"] == "approve"
     assert environment["OPENAI_BASE_PATH"] == "/v1/chat/completions"
     assert environment["GOOSE_CONTEXT_LIMIT"] == "32000"
     assert not [name for name in environment if "KEY" in name and name != "GOOSE_DISABLE_KEYRING"]
+
+
+def test_the_agent_is_started_with_the_guards_keys_and_reached_as_it_speaks() -> None:
+    docs = company()
+    command = pod(docs)["containers"][0]["command"]
+    assert command[:5] == ["/opt/cadre/cadre-shim", "run", "/run/cadre/agent.env", "--", "goose"]
+    assert guard_environment(docs)["CADRE_AGENT_TRANSPORT"] == "Goose"
+    assert guard_environment(docs)["CADRE_DRAIN_SECONDS"] == "1800"
+
+    runtime = {"acp": {"image": "pi:1", "command": ["pi", "--acp"]}}
+    set_field(docs, "Agent/fin-1", "runtime", runtime)
+    command = pod(docs)["containers"][0]["command"]
+    assert command == ["/opt/cadre/cadre-shim", "stdio", "/run/cadre/agent.env", "3284", "--", "pi", "--acp"]
+    assert guard_environment(docs)["CADRE_AGENT_TRANSPORT"] == "Stdio"
+
+    set_field(docs, "Agent/fin-1", "runtime", {"acp": {**runtime["acp"], "transport": "WebSocket"}})
+    assert pod(docs)["containers"][0]["command"][1] == "run"
+    assert guard_environment(docs)["CADRE_AGENT_TRANSPORT"] == "WebSocket"
+
+
+def guard_environment(docs: object) -> dict[str, str]:
+    (guard,) = (c for c in pod(docs)["initContainers"] if c["name"] == "guard")  # type: ignore[arg-type]
+    return {e["name"]: e["value"] for e in guard["env"]}
 
 
 def test_replicas_are_left_to_scale_and_pods_to_the_drain() -> None:

@@ -1,6 +1,7 @@
-"""The two containers of an agent's pod. The guard alone holds an identity; the agent holds nothing."""
+"""The containers of an agent's pod. The guard alone holds an identity; the agent holds nothing."""
 
-from cadre_api.v1alpha1 import AgentSpec, ContainerResources, ResourceAmounts
+from cadre_api.units import parse_duration
+from cadre_api.v1alpha1 import AcpRuntime, AgentSpec, ContainerResources, ResourceAmounts, Scaling, Transport
 from cadre_core.bundle import MODEL_ALIAS
 from cadre_core.goose_settings import goose_environment
 from cadre_core.manifests.settings import (
@@ -15,6 +16,10 @@ from cadre_core.model import EffectiveAgent
 
 HOME = "/home/agent"
 SHARED = "/run/cadre"
+STATE = "/var/lib/cadre"
+CA_DIR = "/etc/cadre/ca"
+SHIM_DIR = "/opt/cadre"
+_SHIM = f"{SHIM_DIR}/cadre-shim"
 TOKEN_DIR = "/var/run/secrets/cadre.dev"  # noqa: S105 - a directory
 _RESTRICTED: Json = {
     "allowPrivilegeEscalation": False,
@@ -25,6 +30,7 @@ _RESTRICTED: Json = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _AGENT_RESOURCES = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}}
+_SHIM_RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}}
 _GUARD_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}
 
 
@@ -35,16 +41,7 @@ def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSet
         "image": settings.guard_image,
         "restartPolicy": "Always",
         "args": ["python", "-m", "cadre_guard"],
-        "env": _env(
-            {
-                "CADRE_AGENT": agent.key,
-                "CADRE_CONTROLLER": f"https://{settings.controller_host}:{settings.controller_port}",
-                "CADRE_BOOTSTRAP_FILE": f"{TOKEN_DIR}/token",
-                "CADRE_STATE_DIR": SHARED,
-                "CADRE_ANALYZER": spec.analyzer.value,
-                "CADRE_SANDBOX": "Off",
-            }
-        ),
+        "env": _env(_guard_environment(agent, spec, settings)),
         "ports": [{"name": "guard", "containerPort": GUARD_PORT}],
         "startupProbe": _probe("/started", period=1, failures=120),
         "readinessProbe": _probe("/ready", period=5, failures=3),
@@ -53,24 +50,55 @@ def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSet
         "securityContext": _RESTRICTED,
         "volumeMounts": [
             {"name": "shared", "mountPath": SHARED},
+            {"name": "guard-state", "mountPath": STATE},
             {"name": "guard-tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount point
             {"name": "identity", "mountPath": TOKEN_DIR, "readOnly": True},
-            {"name": "ca", "mountPath": "/etc/cadre/ca", "readOnly": True},
+            {"name": "ca", "mountPath": CA_DIR, "readOnly": True},
         ],
+    }
+
+
+def _guard_environment(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSettings) -> dict[str, str]:
+    drain = parse_duration((spec.scaling or Scaling()).drain_timeout).total_seconds()
+    return {
+        "CADRE_PLACE": "Pod",
+        "CADRE_AGENT": agent.key,
+        "CADRE_CONTROLLER": f"https://{settings.controller_host}:{settings.controller_port}",
+        "CADRE_CA_FILE": f"{CA_DIR}/ca.crt",
+        "CADRE_BOOTSTRAP_FILE": f"{TOKEN_DIR}/token",
+        "CADRE_STATE_DIR": STATE,
+        "CADRE_SHARED_DIR": SHARED,
+        "CADRE_AGENT_HOME": HOME,
+        "CADRE_AGENT_TRANSPORT": "Goose" if (acp := _acp(spec)) is None else acp.transport.value,
+        "CADRE_DRAIN_SECONDS": f"{drain:g}",
+        "CADRE_EGRESS_PROBES": ",".join(settings.egress_probes),
+        "CADRE_ANALYZER": spec.analyzer.value,
+    }
+
+
+def shim_container(settings: ClusterSettings) -> Json:
+    """Return the container that leaves the agent's starter behind: an agent's image may hold no shell."""
+    return {
+        "name": "shim",
+        "image": settings.guard_image,
+        "command": ["cadre-shim", "install", _SHIM],
+        "resources": _SHIM_RESOURCES,
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [{"name": "shim", "mountPath": SHIM_DIR}],
     }
 
 
 def agent_container(spec: AgentSpec, context_window: int, settings: ClusterSettings) -> Json:
     """Return the agent's container; the guard decides in preStop when it may go, and answers its probes."""
-    acp = spec.runtime.acp if spec.runtime else None
+    acp = _acp(spec)
     return {
         "name": "agent",
         "image": acp.image if acp and acp.image else settings.goose_image,
-        "command": _command(list(acp.command) if acp else _GOOSE),
-        "env": _env(_environment(context_window)),
+        "command": _command(acp),
+        "env": _env(_environment(spec, context_window)),
         "lifecycle": {"preStop": {"httpGet": {"path": "/drain", "port": GUARD_PORT}}},
         "readinessProbe": _probe("/agent/ready", period=5, failures=3),
-        "livenessProbe": _probe("/agent/health", period=10, failures=6),
+        "livenessProbe": _replaceable(),
         "resources": _resources(spec.resources.agent if spec.resources else None, _AGENT_RESOURCES),
         "securityContext": _RESTRICTED,
         "volumeMounts": [
@@ -78,26 +106,41 @@ def agent_container(spec: AgentSpec, context_window: int, settings: ClusterSetti
             {"name": "config", "mountPath": f"{HOME}/.config/goose", "readOnly": True},
             {"name": "agent-tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount point
             {"name": "shared", "mountPath": SHARED, "readOnly": True},
+            {"name": "shim", "mountPath": SHIM_DIR, "readOnly": True},
         ],
     }
+
+
+def _replaceable() -> Json:
+    # the guard judges, patiently; its no is an order to replace the agent, whose turns are lost already
+    return {**_probe("/agent/health", period=5, failures=3), "terminationGracePeriodSeconds": 15}
+
+
+def _acp(spec: AgentSpec) -> AcpRuntime | None:
+    return spec.runtime.acp if spec.runtime else None
 
 
 _GOOSE = ["goose", "serve", "--host", "127.0.0.1", "--port", str(AGENT_PORT)]
 
 
-def _command(command: list[str]) -> list[str]:
-    # the guard writes the pod's random ACP key there before the agent may start; it is in no manifest
-    return ["/bin/sh", "-ec", f'. {SHARED}/agent.env; exec "$0" "$@"', *command]
+def _command(acp: AcpRuntime | None) -> list[str]:
+    # the guard writes the pod's random keys there before the agent may start; they are in no manifest
+    keys = f"{SHARED}/agent.env"
+    if acp is not None and acp.transport is Transport.STDIO:
+        return [_SHIM, "stdio", keys, str(AGENT_PORT), "--", *acp.command]
+    return [_SHIM, "run", keys, "--", *(acp.command if acp is not None else _GOOSE)]
 
 
-def _environment(context_window: int) -> dict[str, str]:
-    return goose_environment(
+def _environment(spec: AgentSpec, context_window: int) -> dict[str, str]:
+    settings = goose_environment(
         model_url=f"http://127.0.0.1:{MODEL_PORT}",
         model=MODEL_ALIAS,
         context_window=context_window,
         home=HOME,
         temporary="/tmp",  # noqa: S108 - a mount point of its own
     )
+    keeps = spec.state is not None and spec.state.volume is not None
+    return settings | ({"CADRE_KEEP_HOME": "1"} if keeps else {})
 
 
 def _env(values: dict[str, str]) -> list[Json]:

@@ -24,10 +24,13 @@ class ClusterSettings:
     controller_host: str
     """Host name in the controller's certificate; pods have no DNS, so it comes with its address."""
     controller_ip: str
+    """Empty until the operator has read it from the Service."""
     controller_port: int = 7441
     controller_namespace: str = "cadre-system"
     controller_labels: tuple[tuple[str, str], ...] = (("app.kubernetes.io/name", "cadre-controller"),)
     ca_config_map: str = "cadre-ca"
+    egress_probes: tuple[str, ...] = ()
+    """`address:port` of what answers and policy forbids: an agent that reaches one of them never starts."""
 
 
 def labels(tenant: str, name: str) -> dict[str, str]:
