@@ -8,7 +8,7 @@ missed it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeAlias
@@ -111,6 +111,31 @@ def apply(plan: MaskPlan, tokens: Mapping[Entity, str]) -> Json:
         return "".join([*pieces, text[position:]])
 
     return rewrite(plan.document, plan.rules, visit)
+
+
+class Scanned:
+    """A scanner whose answers were found elsewhere; a text that it does not know is an error, not clean."""
+
+    def __init__(self, found: Mapping[tuple[str, bool], Sequence[Finding]]) -> None:
+        self._found = found
+
+    def scan(self, text: str, *, prose: bool = True) -> list[Finding]:
+        """The findings, as they were found; raises DetectionError(NotScanned)."""
+        if (text, prose) not in self._found:
+            raise DetectionError("NotScanned")
+        return list(self._found[text, prose])
+
+
+def questions_of(document: Json, rules: WalkRules = DATA) -> list[tuple[str, bool]]:
+    """What `plan` will ask its scanner about a document: (text, whether it is prose)."""
+    found: dict[tuple[str, bool], None] = {}
+
+    def visit(text: str, kind: Kind) -> str:
+        found[text, kind in _PROSE] = None
+        return text
+
+    rewrite(document, rules, visit)
+    return list(found)
 
 
 class _Planner:

@@ -76,7 +76,7 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
     bundle = AgentBundle.model_validate({
         "agent": AGENT, "tenant": "acme", "generation": 1, "digest": "d", "issuedAt": now,
         "expiresAt": now + timedelta(hours=1), "nodePath": [], "clearance": ["PII"],
-        "tools": [tool("mail_send")],
+        "tools": [tool("mail_send")], "guard": {"languageModel": False},
     })  # fmt: skip
     lease = Lease.model_validate({
         "taskId": "task-1", "sessionId": "session-1", "fence": 7, "attempt": 1, "prompt": "",

@@ -9,10 +9,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cadre_api.protocol.guard import AgentBundle, GuardRules, IssueItem, IssueRequest, RestoreRequest
-from cadre_detect import TOKEN_RE, Blocked, DetectionError, Detector, SpanCache, restore_json, restore_text
+from cadre_detect import (
+    TOKEN_RE,
+    Blocked,
+    DetectConfig,
+    DetectionError,
+    SpanCache,
+    restore_json,
+    restore_text,
+)
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
-from cadre_detect.masking import Entity, MaskPlan, MaskPolicy, apply, plan
+from cadre_detect.masking import Entity, MaskPlan, MaskPolicy, Scanned, apply, plan, questions_of
 from cadre_detect.rules import data_class_of, detect_config, mask_policy
+from cadre_guard.analysis.pool import AnalysisPool
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
@@ -42,35 +51,37 @@ class Masker:
 
     def __init__(self, controller: ControllerClient) -> None:
         self._controller = controller
-        self._cache = SpanCache(secrets.token_bytes(32))
-        self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="detect")
-        self._detector: Detector | None = None
+        self.analysis = AnalysisPool(SpanCache(secrets.token_bytes(32)))
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="mask")
+        self._config: DetectConfig | None = None
         self._policy = MaskPolicy()
         self._rules = GuardRules()
 
     async def use(self, bundle: AgentBundle) -> None:
         """Compile the bundle's rules and load models; raises GuardError and keeps the old rules."""
         try:
-            policy = mask_policy(bundle.guard)
-            detector = await self._off_loop(lambda: Detector(detect_config(bundle.guard), self._cache))
-            await self._off_loop(detector.warm_up)
+            policy, config = mask_policy(bundle.guard), detect_config(bundle.guard)
+            await self.analysis.prepare(config)
         except DetectionError as error:
             raise GuardError(error.reason, "the bundle's recognisers cannot be used") from None
-        self._detector, self._policy, self._rules = detector, policy, bundle.guard
+        self._config, self._policy, self._rules = config, policy, bundle.guard
 
     def close(self) -> None:
-        """End the detection threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the workers and threads."""
+        self.analysis.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def mask(self, pairs: SessionPairs, document: Json, rules: WalkRules = DATA) -> Masked:
         """The document with tokens for what must not leave; in doubt raises GuardRefusedError."""
-        detector, policy = self._detector, self._policy
-        if detector is None:
+        config, policy = self._config, self._policy
+        if config is None:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
         seen = tuple(pairs.tokens)
         try:
+            questions = await self._off_loop(lambda: questions_of(document, rules))
+            scanned = Scanned(await self.analysis.scan(config, questions))
             planned = await self._off_loop(
-                lambda: plan(document, detector, policy, rules=rules, known_tokens=pairs.known, seen=seen)
+                lambda: plan(document, scanned, policy, rules=rules, known_tokens=pairs.known, seen=seen)
             )
             tokens = await self._tokens_for(pairs, planned)
             masked = await self._off_loop(lambda: apply(planned, tokens))
@@ -122,4 +133,4 @@ class Masker:
         return {entity: pairs.tokens[entity] for entity in planned.entities}
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
