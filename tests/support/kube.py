@@ -29,6 +29,8 @@ class Reply:
 
     status: int
     body: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    """Texts of its `Warning` headers."""
 
     @property
     def message(self) -> str:
@@ -56,7 +58,10 @@ class KubeClient:
         data = None if body is None else json.dumps(body)
         headers = {**self._headers, "Content-Type": content_type, "Accept": accept}
         response = self._pool.request(method, self._url + path, body=data, headers=headers)
-        return Reply(response.status, _json(response.data))
+        warnings = (
+            value.partition('"')[2].rpartition('"')[0] for value in response.headers.getlist("Warning")
+        )
+        return Reply(response.status, _json(response.data), tuple(warnings))
 
     def get(self, path: str) -> Reply:
         """Read."""

@@ -18,6 +18,7 @@ from cadre_operator.kube.fields import items, text
 from cadre_operator.kube.kinds import CHILD_KINDS
 from cadre_operator.metrics import Metrics
 from cadre_operator.settings import OperatorSettings
+from cadre_operator.trust.keeper import Trust
 from cadre_operator.watch.ages import WatchAges
 from cadre_operator.watch.registry import on_object, on_part
 from cadre_operator.watch.store import Store
@@ -67,6 +68,7 @@ class Parts:
     connection: Connection
     ages: WatchAges
     keeper: Keeper
+    trust: Trust
     verifier: Verifier
     start: "Start"
     indexers: OperatorIndexers = field(default_factory=OperatorIndexers)
@@ -90,10 +92,13 @@ async def assemble(settings: OperatorSettings, stack: AsyncExitStack) -> Parts:
     controller = _controller(settings, stack)
     world = _world(settings, kube, controller, metrics)
     keeper = Keeper(kube, settings.webhook, settings.namespace)
+    contexts = (controller.context,) if controller is not None else ()
+    trust = Trust(kube, settings.trust, settings.namespace, settings.cluster.ca_config_map, contexts)
+    world.provide_trust, world.login_keys = trust.provide, lambda: trust.login_keys
     verifier = Verifier(kube, world.store, settings.namespaces)
     start = Start(world, ages, (len(KINDS) + len(CHILD_KINDS) + 1) * max(1, len(settings.namespaces)))
     world.started = lambda: not start.missing()
-    parts = Parts(settings, world, connection, ages, keeper, verifier, start)
+    parts = Parts(settings, world, connection, ages, keeper, trust, verifier, start)
     ages.relisted = verifier.relisted
     verifier.discard = parts.discard
     _watch(metrics, world, ages)

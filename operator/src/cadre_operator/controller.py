@@ -65,9 +65,9 @@ class HttpController:
     ) -> None:
         self._url = url
         self._token_file = token_file
-        context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+        self.context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context), timeout=aiohttp.ClientTimeout(total=timeout)
+            connector=aiohttp.TCPConnector(ssl=self.context), timeout=aiohttp.ClientTimeout(total=timeout)
         )
 
     async def push(self, chart: ChartPush) -> None:

@@ -19,7 +19,9 @@ from cadre_operator.demand import watch_demand
 from cadre_operator.kube.lease import Elector
 from cadre_operator.kube.port import KubeError
 from cadre_operator.probes import Health, application
+from cadre_operator.reconcile.chart import queue_everything
 from cadre_operator.settings import OperatorSettings
+from cadre_operator.trust.addresses import located
 from cadre_operator.watch.registry import configure, register
 from cadre_operator.workers import lead, work
 
@@ -27,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _CHART_WORKERS = 2
 _START_RETRY_SECONDS = 2.0
 _STOP_SECONDS = 20.0
+_LOCATE_SECONDS = 60.0
 
 
 async def serve(settings: OperatorSettings) -> None:
@@ -54,6 +57,8 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         asyncio.create_task(part)
         for part in (
             parts.keeper.run(),
+            parts.trust.run(),
+            _locate(parts),
             parts.verifier.run(),
             *(work(world, world.charts) for _ in range(_CHART_WORKERS)),
         )
@@ -146,15 +151,33 @@ async def _serve_probes(parts: Parts, stack: AsyncExitStack) -> None:
     stack.push_async_callback(_end, lag)
 
 
+async def _locate(parts: Parts) -> None:
+    """Follow a controller whose Service was made anew; the pods that knew its old address are replaced."""
+    world, settings = parts.world, parts.settings
+    while True:
+        await asyncio.sleep(_LOCATE_SECONDS)
+        try:
+            found = await located(world.kube, settings.cluster, settings.trust, settings.namespace)
+        except KubeError as error:
+            _LOG.warning("addresses not read", extra={"reason": str(error)})
+            continue
+        if found != world.cluster:
+            world.cluster = found
+            queue_everything(world)
+
+
 async def _certificates(parts: Parts, stop: asyncio.Event) -> bool:
-    """Wait for valid certificates; False when told to stop meanwhile."""
+    """Wait for valid certificates and for addresses; False when told to stop meanwhile."""
+    world, settings = parts.world, parts.settings
     while not stop.is_set():
         try:
             await parts.keeper.ensure(datetime.now(UTC))
+            await parts.trust.ensure(datetime.now(UTC))
+            world.cluster = await located(world.kube, settings.cluster, settings.trust, settings.namespace)
         except KubeError as error:
             _LOG.warning("waiting for the API server", extra={"reason": str(error)})
             await asyncio.sleep(_START_RETRY_SECONDS)
         else:
-            parts.world.seal_key = parts.keeper.seal_key
+            world.seal_key = parts.keeper.seal_key
             return True
     return False

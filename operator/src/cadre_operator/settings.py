@@ -28,6 +28,9 @@ class WebhookSettings:
     manage: bool = True
     """Whether we register ourselves; else the chart does and cert-manager puts the CA in."""
     secret: str = "cadre-operator-webhook"  # noqa: S105 - a name
+    certificate: Path | None = None
+    """Files of a certificate that somebody else keeps, such as cert-manager; None = we issue it."""
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,19 @@ class Identities:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """Whose certificates the parts of the system use, and under which names they are found."""
+
+    self_managed: bool = True
+    """Whether we keep the authority; else cert-manager does."""
+    guard_host: str = ""
+    guard_service: str = "cadre-controller-guard"
+    public_service: str = "cadre-controller"
+    api_server: str = ""
+    """`address:port` at which pods would reach the API server; empty outside of a cluster."""
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorSettings:
     """Everything the operator is told."""
 
@@ -54,6 +70,7 @@ class OperatorSettings:
     cluster: ClusterSettings
     webhook: WebhookSettings
     identities: Identities
+    trust: TrustSettings
     controller_url: str = ""
     controller_token_file: Path | None = None
     controller_ca_file: Path | None = None
@@ -80,6 +97,7 @@ def read_settings(env: Mapping[str, str]) -> OperatorSettings:
         cluster=_cluster(reader),
         webhook=_webhook(reader),
         identities=_identities(reader),
+        trust=_trust(reader),
         controller_url=env.get("CADRE_CONTROLLER_URL", "").rstrip("/"),
         controller_token_file=reader.file("CADRE_CONTROLLER_TOKEN_FILE"),
         controller_ca_file=reader.file("CADRE_CONTROLLER_CA_FILE"),
@@ -100,9 +118,26 @@ def _cluster(reader: "_Reader") -> ClusterSettings:
         guard_image=reader.required("CADRE_GUARD_IMAGE"),
         goose_image=reader.required("CADRE_GOOSE_IMAGE"),
         controller_host=reader.required("CADRE_GUARD_HOST"),
-        controller_ip=reader.required("CADRE_GUARD_IP"),
+        controller_ip=reader.env.get("CADRE_GUARD_IP", ""),
         controller_port=reader.integer("CADRE_GUARD_PORT", 7441),
         controller_namespace=reader.env.get("CADRE_NAMESPACE") or "cadre-system",
+        egress_probes=reader.names("CADRE_EGRESS_PROBES"),
+    )
+
+
+def _trust(reader: "_Reader") -> TrustSettings:
+    host = reader.env.get("KUBERNETES_SERVICE_HOST", "")
+    port = (
+        reader.env.get("KUBERNETES_SERVICE_PORT_HTTPS") or reader.env.get("KUBERNETES_SERVICE_PORT") or "443"
+    )
+    if ":" in host:
+        host = f"[{host}]"
+    return TrustSettings(
+        self_managed=reader.choice("CADRE_TLS_MODE", ("SelfManaged", "CertManager")) == "SelfManaged",
+        guard_host=reader.env.get("CADRE_GUARD_HOST", ""),
+        guard_service=reader.env.get("CADRE_GUARD_SERVICE") or "cadre-controller-guard",
+        public_service=reader.env.get("CADRE_PUBLIC_SERVICE") or "cadre-controller",
+        api_server=f"{host}:{port}" if host else "",
     )
 
 
@@ -115,6 +150,8 @@ def _webhook(reader: "_Reader") -> WebhookSettings:
         service=reader.env.get("CADRE_WEBHOOK_SERVICE", "cadre-operator"),
         failure_policy=reader.choice("CADRE_WEBHOOK_FAILURE_POLICY", ("Fail", "Ignore")),
         manage=reader.choice("CADRE_WEBHOOK_MANAGE", ("Yes", "No")) == "Yes",
+        certificate=reader.file("CADRE_WEBHOOK_CERT"),
+        key=reader.file("CADRE_WEBHOOK_KEY"),
     )
 
 

@@ -1,7 +1,7 @@
 """Everything that reconciliation reads and writes, made once and handed to all workers."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,6 +19,10 @@ from cadre_operator.workqueue import WorkQueue
 def rfc3339() -> str:
     """Return now, in UTC, as Kubernetes writes times."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _nothing_to_provide(namespace: str) -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -39,6 +43,10 @@ class World:
     """Monotonic seconds."""
     seal_key: bytes = b""
     """Empty until the certificates are there: then no stamp counts."""
+    login_keys: Callable[[], bytes] = lambda: b""
+    """What codes for signing in are signed with; empty while it is not there."""
+    provide_trust: Callable[[str], Awaitable[None]] = _nothing_to_provide
+    """Brings the authority that guards believe to a namespace. Raises KubeError."""
     rolling_percent: int = 10
     unreachable_seconds: float = 60.0
     now: Callable[[], str] = rfc3339

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -30,30 +31,55 @@ class Certificates:
 
 def issue(hosts: tuple[str, ...], now: datetime, former: Certificates | None = None) -> Certificates:
     """Issue what is missing or due: the serving certificate, and with a new authority everything."""
-    if former is not None and not _authority_due(former, now):
-        authority = x509.load_pem_x509_certificates(former.bundle)[0]
-        key = _load_key(former.authority_key)
-        serving, serving_key = _serving(hosts, authority, key, now)
-        return Certificates(former.bundle, former.authority_key, serving, serving_key)
-    authority, key = _authority(now)
-    serving, serving_key = _serving(hosts, authority, key, now)
-    older = x509.load_pem_x509_certificates(former.bundle)[0] if former is not None else None
-    bundle = _pem(authority) + (_pem(older) if older is not None else b"")
-    return Certificates(bundle, _key_pem(key), serving, serving_key)
+    if former is not None and not authority_due(former.bundle, now):
+        bundle, key = former.bundle, former.authority_key
+    else:
+        bundle, key = issue_authority("cadre-webhook", now, former.bundle if former is not None else b"")
+    return Certificates(bundle, key, *issue_serving(hosts, bundle, key, now))
+
+
+def issue_authority(name: str, now: datetime, former: bytes = b"") -> tuple[bytes, bytes]:
+    """Issue an authority: its bundle, with the current one of a former bundle behind it, and its key."""
+    authority, key = _authority(name, now)
+    older = x509.load_pem_x509_certificates(former)[:1] if former else []
+    return b"".join(map(_pem, (authority, *older))), _key_pem(key)
+
+
+def issue_serving(hosts: tuple[str, ...], bundle: bytes, key: bytes, now: datetime) -> tuple[bytes, bytes]:
+    """Issue a server's certificate and its key, by the first authority of a bundle."""
+    return _serving(hosts, x509.load_pem_x509_certificates(bundle)[0], _load_key(key), now)
+
+
+def signed_within(certificate: bytes, bundle: bytes) -> bool:
+    """Whether an authority of the bundle signed the certificate."""
+    try:
+        serving = x509.load_pem_x509_certificate(certificate)
+        return any(_signed(serving, by) for by in x509.load_pem_x509_certificates(bundle))
+    except ValueError:
+        return False
+
+
+def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def due(held: Certificates, hosts: tuple[str, ...], now: datetime) -> bool:
     """Whether a third of a lifetime or less is left, or the certificate is for other hosts."""
     try:
         serving = x509.load_pem_x509_certificate(held.serving)
-        return _ending(serving, now) or _names(serving) != set(hosts) or _authority_due(held, now)
+        return _ending(serving, now) or _names(serving) != set(hosts) or authority_due(held.bundle, now)
     except ValueError:
         return True
 
 
-def _authority_due(held: Certificates, now: datetime) -> bool:
+def authority_due(bundle: bytes, now: datetime) -> bool:
+    """Whether a third of the current authority's lifetime or less is left."""
     try:
-        return _ending(x509.load_pem_x509_certificates(held.bundle)[0], now)
+        return _ending(x509.load_pem_x509_certificates(bundle)[0], now)
     except (ValueError, IndexError):
         return True
 
@@ -69,9 +95,9 @@ def _names(certificate: x509.Certificate) -> set[str]:
     return {*names.get_values_for_type(x509.DNSName), *(str(address) for address in addresses)}
 
 
-def _authority(now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(common_name: str, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"cadre-webhook-{now:%Y%m%d}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{common_name}-{now:%Y%m%d%H%M%S}")])
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     builder = _builder(name, name, now, AUTHORITY_DAYS, key)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -10,6 +10,7 @@ import kopf
 from cadre_api.v1alpha1 import GROUP, KINDS, VERSION, Agent
 from cadre_operator.admission.identity import identify
 from cadre_operator.admission.judge import Court, mutate, validate, validate_scale
+from cadre_operator.admission.login import login_warning, signs_in
 from cadre_operator.admission.review import RefusedError, Review, read_review
 from cadre_operator.keys import Key
 from cadre_operator.kube.fields import Json, at, number, text
@@ -46,6 +47,8 @@ class Desk:
         """Stamp consent and held changes, name the requester as owner."""
         try:
             review = self._read(kwargs)
+            if signs_in(review):
+                return
             answer = await mutate(review, self._court(kwargs, review.namespace))
         except RefusedError as error:
             raise self._refused(kwargs, error) from error
@@ -61,6 +64,9 @@ class Desk:
         """Refuse what the chart does not allow, and what would break it."""
         try:
             review = self._read(kwargs)
+            if signs_in(review):
+                warnings.append(self._login(review, kwargs["userinfo"]))
+                return
             court = self._court(kwargs, review.namespace)
             warnings.extend(await validate(review, court))
         except RefusedError as error:
@@ -79,6 +85,13 @@ class Desk:
         except RefusedError as error:
             raise self._refused(kwargs, error) from error
         self._count("Scale", "Allowed")
+
+    def _login(self, review: Review, userinfo: Mapping[str, object]) -> str:
+        groups = userinfo.get("groups")
+        names = tuple(map(str, groups)) if isinstance(groups, list | tuple) else ()
+        warning = login_warning(review, text(userinfo, "username"), names, self._world.login_keys())
+        self._count("Login", "Allowed")
+        return warning
 
     def _read(self, kwargs: Mapping[str, Any]) -> Review:
         old, new = kwargs.get("old"), kwargs.get("new")

@@ -58,7 +58,7 @@ class Keeper:
                 if attempt == _RETRIES - 1:
                     raise
                 await asyncio.sleep(0.1)
-        self._load(held)
+        self._load(self._given() or held)
         if self.settings.manage:
             await self._register(held.bundle)
 
@@ -70,6 +70,13 @@ class Keeper:
                 await self.ensure(datetime.now(UTC))
             except KubeError as error:
                 _LOG.warning("certificates not checked", extra={"reason": str(error)})
+
+    def _given(self) -> Certificates | None:
+        """Read the certificate that somebody else keeps for us."""
+        files = (self.settings.certificate, self.settings.key)
+        if files[0] is None or files[1] is None:
+            return None
+        return Certificates(b"", b"", files[0].read_bytes(), files[1].read_bytes())
 
     async def _secret(self, now: datetime) -> Certificates:
         secret = await self.kube.get(self._ref)

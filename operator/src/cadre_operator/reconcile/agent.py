@@ -136,6 +136,8 @@ def _wanted(world: World, entry: Entry, agent: Agent | None, consent: Consent | 
 
 async def _apply(world: World, look: _Look) -> None:
     difference = _difference(world, look)
+    if look.may_apply:
+        await world.provide_trust(look.entry.key.namespace)
     for obj in difference.apply:
         child = child_of(await world.kube.apply(obj))
         world.store.applied(child)
