@@ -1,4 +1,4 @@
-"""The HTTP application: three dialects, one scenario, one record."""
+"""The HTTP application: every dialect, one scenario, one record."""
 
 import json
 import secrets
@@ -13,8 +13,11 @@ from cadre_scripted.answer import Answer, FillError, build_answer
 from cadre_scripted.conversation import BadRequestError, Conversation, Json, as_object
 from cadre_scripted.dialects import Dialect
 from cadre_scripted.dialects.anthropic import Anthropic
-from cadre_scripted.dialects.ollama import Ollama, tags
+from cadre_scripted.dialects.completions import Completions, embeddings
+from cadre_scripted.dialects.gemini import Gemini
+from cadre_scripted.dialects.ollama import Ollama, OllamaGenerate, tags
 from cadre_scripted.dialects.openai import OpenAI
+from cadre_scripted.dialects.responses import Responses
 from cadre_scripted.matching import explain_no_match, find_rule
 from cadre_scripted.playing import LABEL, play
 from cadre_scripted.record import Recorded, Recorder, headers_without_credentials
@@ -70,10 +73,16 @@ def create_app(scenario: Scenario, recorder: Recorder) -> web.Application:
     chats: tuple[tuple[str, Dialect], ...] = (
         ("/v1/chat/completions", OpenAI()),
         ("/v1/messages", Anthropic()),
+        ("/v1/completions", Completions()),
+        ("/v1/responses", Responses()),
         ("/api/chat", Ollama()),
+        ("/api/generate", OllamaGenerate()),
+        ("/v1beta/models/{model}:generateContent", Gemini(stream=False)),
+        ("/v1beta/models/{model}:streamGenerateContent", Gemini(stream=True)),
     )
     for path, dialect in chats:
         app.router.add_post(path, _chat(stage, dialect))
+    app.router.add_post("/v1/embeddings", _embed)
     app.router.add_get("/v1/models", _constant(lambda: _models(scenario.model)))
     app.router.add_get("/api/tags", _constant(lambda: tags(scenario.model, time.time())))
     app.router.add_get("/api/version", _constant(lambda: {"version": "0.0.0-scripted"}))
@@ -99,6 +108,14 @@ def _constant(value: Callable[[], object]) -> Handler:
 def _models(model: str) -> Json:
     entry = {"id": model, "object": "model", "created": 0, "owned_by": "cadre-scripted"}
     return {"object": "list", "data": [entry]}
+
+
+async def _embed(request: web.Request) -> web.Response:
+    try:
+        body = as_object(_json(await request.read()), "body")
+    except BadRequestError as error:
+        return web.json_response(OpenAI().error(400, str(error), "BadRequest"), status=400, headers=LABEL)
+    return web.json_response(embeddings(body), headers=LABEL)
 
 
 def _chat(stage: Stage, dialect: Dialect) -> Handler:

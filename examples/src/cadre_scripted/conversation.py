@@ -5,6 +5,9 @@ from dataclasses import dataclass
 Json = dict[str, object]
 
 
+_TEXT_PARTS = ("text", "input_text", "output_text")
+
+
 class BadRequestError(ValueError):
     """The request body is not what its dialect says; the message names the field."""
 
@@ -92,7 +95,7 @@ def as_text(content: object) -> str:
         return content
     parts = [part for part in as_list(content, "content") if isinstance(part, dict)]
     return "\n".join(
-        str(part["text"]) for part in parts if part.get("type", "text") == "text" and "text" in part
+        str(part["text"]) for part in parts if part.get("type", "text") in _TEXT_PARTS and "text" in part
     )
 
 

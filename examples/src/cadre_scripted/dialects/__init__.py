@@ -1,4 +1,4 @@
-"""The three wire formats: how each is read, and how an answer looks in it."""
+"""The wire formats: how each is read, and how an answer looks in it."""
 
 from collections.abc import Iterator
 from typing import Protocol

@@ -56,6 +56,45 @@ class Ollama:
         return _line({"error": message})
 
 
+class OllamaGenerate:
+    """Generate (POST /api/generate): the same, with the text in the line itself."""
+
+    name = "ollama-generate"
+    stream_type = "application/x-ndjson"
+
+    def parse(self, body: Json) -> Conversation:
+        """Read a request."""
+        system = [Message("system", as_text(body["system"]))] if body.get("system") else []
+        return Conversation(
+            model=str(body.get("model", "")),
+            stream=body.get("stream") is not False,
+            messages=(*system, Message("user", as_text(body.get("prompt")))),
+            tools=(),
+        )
+
+    def whole(self, answer: Answer, now: float) -> Json:
+        """Render the answer in one piece."""
+        return _generated(answer, now, answer.text) | _end(answer)
+
+    def frames(self, answer: Answer, asked: Conversation, now: float) -> Iterator[bytes]:
+        """Render the answer as a stream."""
+        for piece in pieces(answer.text, answer.chunking.characters):
+            yield _line(_generated(answer, now, piece))
+        yield _line(_generated(answer, now, "") | _end(answer))
+
+    def error(self, status: int, message: str, code: str) -> Json:
+        """Body of a refusal."""
+        return {"error": f"{code}: {message}"}
+
+    def error_frame(self, message: str) -> bytes:
+        """Render an error inside a stream."""
+        return _line({"error": message})
+
+
+def _generated(answer: Answer, now: float, text: str) -> Json:
+    return {"model": answer.model, "created_at": _time(now), "response": text, "done": False}
+
+
 def tags(model: str, now: float) -> Json:
     """Answer of GET /api/tags."""
     details = {
