@@ -1,6 +1,7 @@
 """`cadre approvals`, `approve`, `deny`: a person decides exactly what is on the screen."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -23,7 +24,7 @@ def approvals(session: Session, state: str) -> None:
 
     In a cluster also what waits for somebody's consent before it counts: agents, and changes of the chart.
     """
-    found = session.api().approvals("" if state == "All" else state)
+    found = _listed(session, "" if state == "All" else state)
     if session.cluster is None or state not in ("Pending", "All"):
         session.emit({"items": found}, lambda console: print_approvals(console, found, datetime.now(UTC)))
         return
@@ -37,6 +38,17 @@ def approvals(session: Session, state: str) -> None:
         print_consents(console, waiting)
 
     session.emit({"items": found, "consents": [item.plain() for item in waiting]}, render)
+
+
+def _listed(session: Session, state: str) -> Sequence[ApprovalView]:
+    """The controller's; in a cluster consents are worth showing even while it is silent."""
+    try:
+        return session.api().approvals(state)
+    except CadreError as error:
+        if session.cluster is None or error.code is not Exit.UNREACHABLE:
+            raise
+        session.note(f"what agents ask for is not known: {error.message}")
+        return ()
 
 
 _id = click.argument("approval_id")
