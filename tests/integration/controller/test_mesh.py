@@ -87,8 +87,8 @@ async def test_a_note_reaches_the_other_agent(stand: Stand) -> None:
         "mesh_notify", {"agentId": "fin", "message": "Fiscal year ends.", "severity": "Warning"}
     )
     assert structured(reply)["ack"] is True
-    note = await stand.claim()
-    assert "Fiscal year ends." in str(note.lease["prompt"]) and "Warning" in str(note.lease["prompt"])
+    note = str((await stand.held()).lease["shards"])
+    assert "Fiscal year ends." in note and "Warning" in note
 
 
 async def test_a_human_is_asked_and_the_answer_comes_back(stand: Stand) -> None:

@@ -31,6 +31,7 @@ from cadre_controller.services.kernel import Kernel
 from cadre_controller.services.leases import LeaseService
 from cadre_controller.services.live_states import LiveStates
 from cadre_controller.services.masking import DetectMasker
+from cadre_controller.services.messages import MessageService
 from cadre_controller.services.pseudonyms import PseudonymService
 from cadre_controller.services.route_approvals import RouteApprovals
 from cadre_controller.services.schedules import ScheduleService
@@ -71,6 +72,7 @@ class Services:
     dead_letters: DeadLetters
     schedules: ScheduleService
     groups: Groups
+    messages: MessageService
     history: HistoryService
     leases: LeaseService
     sessions: SessionService
@@ -147,6 +149,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     dispatcher = Dispatcher(chart, LiveStates(kernel, freezer))
     intake = Intake(kernel, chart, dispatcher, sessions, budgets, RouteApprovals(kernel, chart), masker)
     tasks, groups = TaskService(kernel, intake, sessions, approvals), Groups(kernel)
+    messages = MessageService(kernel, chart, sessions, masker)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
@@ -158,8 +161,9 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         dead_letters=DeadLetters(kernel),
         schedules=ScheduleService(kernel, chart, tasks),
         groups=groups,
+        messages=messages,
         history=HistoryService(kernel),
-        leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, ttl),
+        leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, messages, ttl),
         sessions=sessions,
         approvals=approvals,
         intents=IntentService(kernel, approvals),
@@ -185,6 +189,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
     return (
         Sweep("leases", every, lambda: services.leases.reap(tenants())),
         Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
+        Sweep("messages", every, lambda: services.messages.sweep(tenants())),
         Sweep("groups", every, lambda: services.groups.sweep(tenants())),
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
         Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),

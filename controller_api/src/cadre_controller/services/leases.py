@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse, Lease, ShardView
+from cadre_api.protocol.messages import MessageView
 from cadre_api.protocol.tasks import TaskState
 from cadre_controller.errors import Conflict, LeaseLost
 from cadre_controller.ports import AgentIdentity, Masker
@@ -14,6 +15,7 @@ from cadre_controller.services.endings import Endings
 from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.masking import storable
+from cadre_controller.services.messages import MessageService
 from cadre_controller.services.models import HeldTask, LiveChart
 from cadre_controller.services.task_rows import held_task
 from cadre_controller.store.pool import Row
@@ -34,6 +36,7 @@ class LeaseService:
         endings: Endings,
         masker: Masker,
         freezer: Freezer,
+        messages: MessageService,
         ttl: timedelta,
     ) -> None:
         self._kernel = kernel
@@ -41,6 +44,7 @@ class LeaseService:
         self._masker = masker
         self._endings = endings
         self._freezer = freezer
+        self._messages = messages
         self._ttl = ttl
         self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -65,13 +69,16 @@ class LeaseService:
             await self._endings.take_back(task, "TakenOver")
         return len(rows)
 
-    async def claim(self, identity: AgentIdentity, capacity: int, wait_seconds: float) -> ClaimResponse:
+    async def claim(
+        self, identity: AgentIdentity, capacity: int, wait_seconds: float, messages: int = 0
+    ) -> ClaimResponse:
         """Up to `capacity` tasks, as soon as there is one. Raises Frozen, Conflict(InstanceRetired)."""
         tenant, agent = identity.tenant, identity.agent
 
         async def look() -> ClaimResponse | None:
-            response = await self._claim_now(identity, capacity)
-            return response if response.leases or response.cancelled else None
+            response = await self._claim_now(identity, capacity, messages)
+            some = response.leases or response.cancelled or response.messages
+            return response if some else None
 
         found = await self._kernel.wakeups.until((queue_channel(tenant, agent),), look, wait_seconds)
         return found or ClaimResponse()
@@ -97,6 +104,7 @@ class LeaseService:
         row = await self._held_row(identity, task_id, body.fence, failing=False)
         if row is not None:
             await self._endings.succeed(row, identity.actor, await self._storable(row, body))
+            await self._messages.carried(row["tenant"], task_id)
 
     async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
         """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost,
@@ -159,7 +167,7 @@ class LeaseService:
         keys = frozenset({f"agent:{agent}"})
         await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))
 
-    async def _claim_now(self, identity: AgentIdentity, capacity: int) -> ClaimResponse:
+    async def _claim_now(self, identity: AgentIdentity, capacity: int, messages: int) -> ClaimResponse:
         tenant, agent = identity.tenant, identity.agent
         async with self._claiming[tenant, agent]:
             self._freezer.require_running(identity)
@@ -170,12 +178,15 @@ class LeaseService:
             if lifecycle == "Running":
                 now = self._kernel.clock.now()
                 rows = await self._kernel.db.fetch(tenant, "task_claimable", tenant, agent, now, capacity)
-            leases = await asyncio.gather(*(self._lease(identity, row) for row in rows))
+            leases = await asyncio.gather(*(self._lease(identity, row, carry=not messages) for row in rows))
+            pushed = await self._messages.deliver(identity, messages) if messages else ()
         return ClaimResponse(
-            leases=tuple(lease for lease in leases if lease is not None), cancelled=cancelled
+            leases=tuple(lease for lease in leases if lease is not None),
+            cancelled=cancelled,
+            messages=pushed,
         )
 
-    async def _lease(self, identity: AgentIdentity, row: Row) -> Lease | None:
+    async def _lease(self, identity: AgentIdentity, row: Row, *, carry: bool) -> Lease | None:
         """Lease one task, or None when somebody else was faster."""
         kernel, tenant, task_id = self._kernel, identity.tenant, row["id"]
         now = kernel.clock.now()
@@ -200,6 +211,7 @@ class LeaseService:
         except RowMissing:
             return None
         shards = await kernel.db.fetch(tenant, "shards", tenant, row["session_id"])
+        notes = await self._messages.carry(identity, row) if carry else ()
         return Lease(
             task_id=task_id,
             session_id=row["session_id"],
@@ -207,7 +219,7 @@ class LeaseService:
             attempt=attempt,
             prompt=row["prompt"],
             context=row["context"],
-            shards=tuple(self._visible(identity, shards)),
+            shards=(*self._visible(identity, shards), *map(_note, notes)),
             expires_at=expires,
             deadline_at=row["deadline_at"],
             traceparent=row["traceparent"] or _traceparent(row["trace_id"], task_id),
@@ -267,6 +279,14 @@ class LeaseService:
         if row is None or row["agent"] != identity.agent:
             raise LeaseLost(task_id)
         return row
+
+
+def _note(message: MessageView) -> ShardView:
+    """A message as a part of the task's context."""
+    text = (
+        f"A note from {message.sender} ({message.severity.value}); no answer is expected.\n\n{message.body}"
+    )
+    return ShardView(id=message.id, author=message.sender, data_class="INTERNAL", text=text)
 
 
 def slots(live: LiveChart, identity: AgentIdentity) -> tuple[Statement, ...]:

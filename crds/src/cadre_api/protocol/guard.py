@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from cadre_api.protocol.base import Message, type_json
+from cadre_api.protocol.messages import MessageView
 from cadre_api.protocol.tasks import ApprovalState, Evaluation, Usage
 
 
@@ -137,6 +138,8 @@ class ClaimRequest(Message):
 
     capacity: int = Field(ge=1, le=100)
     wait_seconds: float = Field(default=25, ge=0, le=60)
+    messages: int = Field(default=0, ge=0, le=100)
+    """How many messages it takes; 0 = they come as shards of the next task."""
 
 
 class Lease(Message):
@@ -170,6 +173,8 @@ class ClaimResponse(Message):
 
     leases: tuple[Lease, ...] = ()
     cancelled: tuple[str, ...] = ()
+    messages: tuple[MessageView, ...] = ()
+    """In order; each comes again unless acknowledged within 30 s."""
 
 
 class Heartbeat(Message):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
+from cadre_api.protocol.messages import MessageSend, Severity
 from cadre_api.protocol.tasks import ApprovalState, TaskCreate, TaskState, TaskView
 from cadre_controller.errors import (
     BudgetExceeded,
@@ -72,13 +73,19 @@ class MeshTools:
     async def _notify(
         self, identity: AgentIdentity, call: DecidedCall, arguments: Mapping[str, object]
     ) -> RawResult:
-        severity = str(arguments.get("severity", "Info"))
-        head = f"A note from agent {identity.agent} ({severity}). No answer is expected."
-        note = f"{head}\n\n{arguments['message']}"
-        view = await self._create_once(
-            identity, call, _task(arguments, prompt=note, priority=-10, max_attempts=2)
+        """A message: to the agent named, or to the one that routing would give a task of that role."""
+        route = await self._services.tasks.route(identity.actor, _task(arguments, prompt="note"))
+        if not route.agent:
+            raise NotFound(route.reason, "no agent can take this note", "name another target")
+        note = MessageSend(
+            to=f"agent:{route.agent}",
+            body=str(arguments["message"]),
+            severity=Severity(str(arguments.get("severity", "Info"))),
         )
-        return _answer({"ack": True, "taskId": view.id, "agent": view.agent})
+        # a later attempt of the task that says the same again says nothing new
+        key = f"mesh:{call.held.id}:{call.arguments_hash}:{call.ordinal}"
+        ids = await self._services.messages.send(identity.actor, note, key=key, held=call.held)
+        return _answer({"ack": True, "messageId": ids[0], "agent": route.agent})
 
     async def _create_once(self, identity: AgentIdentity, call: DecidedCall, body: TaskCreate) -> TaskView:
         """A child task; the key makes the same call of a later attempt find the same child."""

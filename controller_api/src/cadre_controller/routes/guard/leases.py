@@ -18,14 +18,12 @@ async def claim(call: Call[ClaimRequest]) -> Answer:
     """Long poll for work; a controller that stops hands out nothing more."""
     if call.runtime.stopping.is_set():
         return ClaimResponse()
-    identity, capacity = caller(call), call.input.capacity
+    identity, asked = caller(call), call.input
 
     async def look(seconds: float) -> ClaimResponse:
-        return await call.runtime.services.leases.claim(identity, capacity, seconds)
+        return await call.runtime.services.leases.claim(identity, asked.capacity, seconds, asked.messages)
 
-    return await in_slices(
-        call, call.input.wait_seconds, look, lambda found: not (found.leases or found.cancelled)
-    )
+    return await in_slices(call, call.input.wait_seconds, look, lambda found: found == ClaimResponse())
 
 
 @TABLE.post("/guard/v1/leases/{taskId}/heartbeat", Heartbeat, HeartbeatResponse, max_body=16 * 1024)

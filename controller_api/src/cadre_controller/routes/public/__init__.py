@@ -6,6 +6,7 @@ from cadre_controller.routes.public import (
     chart,
     directory,
     freeze,
+    messages,
     queue,
     sessions,
     stories,
@@ -26,6 +27,7 @@ TABLES = (
     sessions.TABLE,
     audit.TABLE,
     freeze.TABLE,
+    messages.TABLE,
     queue.TABLE,
     traces.TABLE,
 )
