@@ -3,27 +3,24 @@
 import asyncio
 import hashlib
 import json
-import secrets
 import socket
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
 from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
 from cadre_guard.errors import GuardError
+from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
-from cadre_guard.model.ollama import OllamaEndpoint
-from cadre_guard.place.port import EndpointKeys, Place, Seat
+from cadre_guard.place.port import Place, Seat
 from cadre_guard.turn.tools import ToolGate
 from cadre_guard.turn.turn import TurnRegistry
-
-_BODY_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -98,8 +95,8 @@ async def _serve(
     seat: Seat, bundle: AgentBundle, turns: TurnRegistry, path: ModelPath, gate: ToolGate
 ) -> tuple[web.AppRunner, ...]:
     models = ModelEndpoint(bundle, turns, path)
-    model = model_app(models, OllamaEndpoint(bundle, models), seat.keys.prefix, seat.keys.secret)
-    tools = tool_app(ToolEndpoint(bundle, turns, gate), seat.keys)
+    model = model_app(models, seat.keys.prefix, seat.keys.secret)
+    tools = tool_app(ToolEndpoint(bundle, turns, gate), seat.keys.prefix, seat.keys.secret)
     return (await _listen(seat.model_listener, model), await _listen(seat.tool_listener, tools))
 
 
@@ -109,36 +106,3 @@ async def _listen(listener: socket.socket, app: web.Application) -> web.AppRunne
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner
-
-
-def model_app(endpoint: ModelEndpoint, ollama: OllamaEndpoint, prefix: str, secret: str) -> web.Application:
-    """Both dialects of the model endpoint below a path nobody can guess."""
-    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(secret)])
-    app.router.add_post(f"/{prefix}/v1/chat/completions", endpoint.chat)
-    app.router.add_get(f"/{prefix}/v1/models", endpoint.models)
-    app.router.add_post(f"/{prefix}/api/chat", ollama.chat)
-    app.router.add_get(f"/{prefix}/api/tags", ollama.tags)
-    return app
-
-
-def tool_app(endpoint: ToolEndpoint, keys: EndpointKeys) -> web.Application:
-    """The tool endpoint below a path nobody can guess."""
-    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_only_agent(keys.secret)])
-    app.router.add_post(f"/{keys.prefix}/mcp", endpoint.post)
-    app.router.add_get(f"/{keys.prefix}/mcp", endpoint.refuse_stream)
-    return app
-
-
-def _only_agent(secret: str) -> Middleware:
-    """Where no network namespace can be had, others on this machine may connect: they lack this secret."""
-    bearer = f"Bearer {secret}".encode()
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode()
-        if not secrets.compare_digest(given, bearer) or "Origin" in request.headers:
-            body = {"error": {"message": "not for you", "code": "Unauthorized"}}
-            return web.json_response(body, status=403)
-        return await handler(request)
-
-    return check
