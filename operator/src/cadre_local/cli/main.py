@@ -11,8 +11,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, _leave)
     from cadre_local.cli.program import run
 
+    code = run(ready=_interruptible)
+    signal.signal(signal.SIGINT, _leave)
+    sys.exit(code)
+
+
+def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(run())
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -62,10 +62,14 @@ def cli() -> None:
     """
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code and never lets a traceback out for an expected failure."""
+def run(arguments: Sequence[str] | None = None, ready: Callable[[], object] = bool) -> int:
+    """Run a command line; returns the exit code and never lets a traceback out for an expected failure.
+
+    `ready` is called when an interrupt would be told as one.
+    """
     session = Session(plugin=_is_plugin())
     try:
+        ready()
         result = cli.main(
             args=None if arguments is None else list(arguments),
             prog_name=session.program,
