@@ -48,11 +48,11 @@ end
 if found.Ready == nil then
   return answer("Progressing", "not ready yet")
 end
-if holds("Ready", "True") then
-  return told("Healthy", "Ready")
-end
 if paused[found.Ready.reason] then
   return told("Suspended", "Ready")
+end
+if holds("Ready", "True") then
+  return told("Healthy", "Ready")
 end
 if holds("Ready", "Unknown") or holds("Reconciling", "True") or moving[found.Ready.reason] then
   return told("Progressing", "Ready")

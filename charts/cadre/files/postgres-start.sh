@@ -7,10 +7,21 @@ export PATH PGDATA=/var/lib/cadre/data
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   # made beside its place and moved there at once: an interrupted start leaves nothing half
   rm -rf "$PGDATA.new"
+  # initdb asks for the name of its user, which an image need not have: the official one brings this for that
+  if ! getent passwd "$(id -u)" > /dev/null; then
+    for wrapper in /usr/lib/libnss_wrapper.so /usr/lib/*/libnss_wrapper.so; do
+      if [ -s "$wrapper" ]; then
+        echo "cadre:x:$(id -u):$(id -g)::/tmp:/bin/false" > /tmp/passwd
+        echo "cadre:x:$(id -g):" > /tmp/group
+        export LD_PRELOAD="$wrapper" NSS_WRAPPER_PASSWD=/tmp/passwd NSS_WRAPPER_GROUP=/tmp/group
+      fi
+    done
+  fi
   initdb --pgdata="$PGDATA.new" --username=cadre --pwfile=/etc/cadre/password/password --auth=scram-sha-256 \
     --encoding=UTF8 --locale=C.UTF-8 --data-checksums
   echo "CREATE DATABASE cadre" | postgres --single -D "$PGDATA.new" postgres
   mv "$PGDATA.new" "$PGDATA"
+  unset LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
 fi
 chmod 0700 "$PGDATA"  # Postgres refuses what a volume's group may read
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cadre_api.v1alpha1 import API_VERSION, KINDS
 from cadre_operator.kube.fields import items, mapping
 from tests.integration.chart.rendering import NAMESPACE, REPOSITORY, Helm, Object
 from tests.integration.chart.server import FOREIGN, apply, path_of
+from tests.integration.chart.test_health import health
+from tests.integration.chart.test_health import lua as lua
 from tests.integration.kube.cluster import collection, install_crds
 from tests.integration.operator.running import Operator, operator
 from tests.support.kube import KubeClient, KubeServer, running_kube, wait_until
@@ -96,3 +99,25 @@ def test_it_makes_agents_and_is_refused_nothing(installed: KubeServer, running: 
     refused = [line for line in text.splitlines() if 'status="403"' in line]
     assert not refused, refused
     assert not [line for line in running.logs() if "orbidden" in str(line)]
+
+
+def test_argo_reads_the_states_that_the_operator_writes(
+    installed: KubeServer, running: Operator, lua: Path
+) -> None:
+    """No kubelet runs here: agents are on their way or suspended, and everything else is healthy."""
+
+    def states() -> set[tuple[str, str]]:
+        found = set()
+        for name, kind in KINDS.items():
+            company = _get(installed, f"/apis/{API_VERSION}/namespaces/acme/{kind.crd.plural}")["items"]
+            objects = [{"kind": name, **obj} for obj in company]
+            found |= {(name, one["status"]) for one in health(lua, objects)}
+        return found
+
+    agents = {("Agent", "Progressing"), ("Agent", "Suspended")}
+    others = {(name, "Healthy") for name in KINDS if name not in ("Agent", "Workflow")}
+    try:
+        wait_until("states as Argo should show them", lambda: agents | others <= states(), 60)
+    finally:
+        print(states())
+    assert states() <= agents | others | {("Workflow", "Healthy")}
