@@ -78,8 +78,16 @@ def _get(server: KubeServer, path: str) -> Object:
 def test_it_fills_what_the_chart_made_empty(installed: KubeServer, running: Operator, helm: Helm) -> None:
     lease = _get(installed, path_of(helm.find("default", "Lease", "cadre-operator")))
     assert lease["spec"]["holderIdentity"] == "one"
-    secret = _get(installed, path_of(helm.find("default", "Secret", "cadre-operator-webhook")))
-    assert {"ca.crt", "tls.crt", "tls.key"} <= secret["data"].keys()
+    wanted_by_pods = {
+        "cadre-operator-webhook": {"ca.crt", "tls.crt", "tls.key"},
+        "cadre-ca": {"ca.crt"},
+        "cadre-controller-tls": {"ca.crt", "tls.crt", "tls.key"},
+        "cadre-postgres-tls": {"ca.crt", "tls.crt", "tls.key"},
+        "cadre-login-key": {"key"},
+    }
+    for name, keys in wanted_by_pods.items():
+        secret = _get(installed, path_of(helm.find("default", "Secret", name)))
+        assert keys <= secret["data"].keys(), name
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
         rendered = helm.find("default", kind, "cadre-operator")
         hooks = items(_get(installed, path_of(rendered)), "webhooks")
