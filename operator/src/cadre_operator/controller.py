@@ -12,6 +12,7 @@ from typing import Protocol
 
 import aiohttp
 
+from cadre_api.protocol.freeze import DeclaredFreezes
 from cadre_api.v1alpha1 import Resource
 from cadre_operator.keys import Key
 from cadre_operator.kube.fields import Json, items, number, text
@@ -45,6 +46,16 @@ class ChartPush:
     """Rights hash that each held agent serves with meanwhile; empty = none."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentNow:
+    """What the controller knows of an agent."""
+
+    tasks: int
+    """Queued and running."""
+    frozen: str = ""
+    """Why it is frozen; empty = it is not."""
+
+
 class Controller(Protocol):
     """A controller that charts can be sent to."""
 
@@ -52,8 +63,12 @@ class Controller(Protocol):
         """Have a chart in force. Raises ControllerError or ChartRejectedError."""
         ...
 
-    async def demand(self, tenant: str) -> Mapping[str, int]:
-        """Return how many tasks each agent has, queued and running. Raises ControllerError."""
+    async def demand(self, tenant: str) -> Mapping[str, AgentNow]:
+        """Return how each agent stands. Raises ControllerError."""
+        ...
+
+    async def declare(self, tenant: str, freezes: DeclaredFreezes) -> None:
+        """Say all that a tenant's objects want frozen. Raises ControllerError or ChartRejectedError."""
         ...
 
 
@@ -72,17 +87,24 @@ class HttpController:
 
     async def push(self, chart: ChartPush) -> None:
         """Have a chart in force. Raises ControllerError or ChartRejectedError."""
-        body: Json = {"documents": documents(chart.models), "held": _held(chart)}
+        body: Json = {"documents": documents(chart.models), "held": _held(chart), "freezesApart": True}
         answer = await self._request("POST", "/api/v1/apply", chart.tenant, body)
         told = text(answer, "revision")
         if told and told != chart.revision and not chart.held:
             raise ControllerError("the controller compiled another revision of the chart")
 
-    async def demand(self, tenant: str) -> Mapping[str, int]:
-        """Return how many tasks each agent has, queued and running. Raises ControllerError."""
+    async def declare(self, tenant: str, freezes: DeclaredFreezes) -> None:
+        """Say all that a tenant's objects want frozen. Raises ControllerError or ChartRejectedError."""
+        body = freezes.model_dump(mode="json", by_alias=True)
+        await self._request("POST", "/api/v1/freeze/declared", tenant, body)
+
+    async def demand(self, tenant: str) -> Mapping[str, AgentNow]:
+        """Return how each agent stands. Raises ControllerError."""
         answer = await self._request("GET", "/api/v1/agents", tenant, None)
         return {
-            text(agent, "key"): number(agent, "live", "queued") + number(agent, "live", "running")
+            text(agent, "key"): AgentNow(
+                number(agent, "live", "queued") + number(agent, "live", "running"), text(agent, "frozen")
+            )
             for agent in items(answer, "items")
         }
 

@@ -33,11 +33,15 @@ async def poll_demand(world: World, tenant: str, busy: dict[str, float]) -> None
             del world.demand[path]
         return
     now = world.clock()
-    for path, count in tasks.items():
+    for path, agent in tasks.items():
+        count = agent.tasks
+        held = world.frozen.get(path, "")
+        if agent.frozen != held:
+            world.frozen[path] = agent.frozen
         if count > 0 or path not in busy:
             busy[path] = now
         before = world.demand.get(path)
         world.demand[path] = Demand(count, now - busy[path])
-        if before is None or before.tasks != count or count == 0:
+        if before is None or before.tasks != count or count == 0 or agent.frozen != held:
             namespace, _, name = path.partition("/")
             world.objects.add(Key("Agent", namespace, name), Priority.AFFECTED)

@@ -19,6 +19,8 @@ class Key(NamedTuple):
 
 
 PUSH = "Push"
+FREEZE = "Freeze"
+"""Kind of the key for telling the controller what a tenant's objects say of freezing."""
 
 
 class Priority(IntEnum):

@@ -5,10 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from cadre_operator.controller import ControllerError
-from cadre_operator.keys import PUSH, Key
+from cadre_operator.keys import FREEZE, PUSH, Key
 from cadre_operator.kube.port import KubeError
 from cadre_operator.reconcile.agent import reconcile_agent
 from cadre_operator.reconcile.chart import CHART, queue_everything, reconcile_chart
+from cadre_operator.reconcile.freeze import reconcile_freeze
 from cadre_operator.reconcile.push import reconcile_push
 from cadre_operator.reconcile.resource import reconcile_resource
 from cadre_operator.workqueue import WorkQueue
@@ -20,6 +21,7 @@ _RECONCILERS: Mapping[str, Reconcile] = {
     "Agent": reconcile_agent,
     CHART: reconcile_chart,
     PUSH: reconcile_push,
+    FREEZE: reconcile_freeze,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cadre_api.protocol.freeze import DeclaredFreeze
 from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.agents.replicas import Demand
 from cadre_operator.chart.book import ChartBook
@@ -60,6 +61,10 @@ class World:
     """Tenant -> agents whose pods are being replaced."""
     failed_rollouts: dict[str, set[Key]] = field(default_factory=dict)
     demand: dict[str, Demand] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)
+    """Agent -> why it is frozen, as the controller said; empty = it is not."""
+    declared: dict[Key, DeclaredFreeze] = field(default_factory=dict)
+    """Objects that say in their spec that they are frozen."""
     first_seen: dict[Key, float] = field(default_factory=dict)
     counted: dict[Key, float] = field(default_factory=dict)
     """Node -> when its counters were last written."""

@@ -10,10 +10,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from cadre_api.protocol.freeze import DeclaredFreezes
 from cadre_core.load import parse_documents
 from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.chart.book import ChartBook
 from cadre_operator.controller import (
+    AgentNow,
     ChartPush,
     ChartRejectedError,
     Controller,
@@ -115,7 +117,7 @@ async def test_demand_counts_queued_and_running() -> None:
         return web.json_response({"items": [{"key": "co/a-1", "live": live}, {"key": "co/a-2"}]})
 
     async with served(answer) as controller:
-        assert await controller.demand("co") == {"co/a-1": 3, "co/a-2": 0}
+        assert await controller.demand("co") == {"co/a-1": AgentNow(3), "co/a-2": AgentNow(0)}
 
 
 @dataclass
@@ -123,7 +125,8 @@ class Spoken:
     """A controller that answers as told."""
 
     error: Exception | None = None
-    tasks: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, AgentNow] = field(default_factory=dict)
+    declared: list[DeclaredFreezes] = field(default_factory=list)
     pushed: list[ChartPush] = field(default_factory=list)
 
     async def push(self, chart: ChartPush) -> None:
@@ -132,7 +135,13 @@ class Spoken:
         if self.error is not None:
             raise self.error
 
-    async def demand(self, tenant: str) -> dict[str, int]:
+    async def declare(self, tenant: str, freezes: DeclaredFreezes) -> None:
+        """Hear what is frozen."""
+        self.declared.append(freezes)
+        if self.error is not None:
+            raise self.error
+
+    async def demand(self, tenant: str) -> dict[str, AgentNow]:
         """Tell the demand."""
         if self.error is not None:
             raise self.error
@@ -215,15 +224,15 @@ def test_agents_that_wait_for_consent_are_sent_apart() -> None:
 
 async def test_demand_is_followed_and_forgotten() -> None:
     clock = Clock()
-    spoken = Spoken(tasks={"co/a-1": 2})
+    spoken = Spoken(tasks={"co/a-1": AgentNow(2, "why")})
     some = world(spoken, entries(), clock)
     busy: dict[str, float] = {}
     await poll_demand(some, "co", busy)
-    assert some.demand["co/a-1"].tasks == 2
-    spoken.tasks = {"co/a-1": 0}
+    assert some.demand["co/a-1"].tasks == 2 and some.frozen["co/a-1"] == "why"
+    spoken.tasks = {"co/a-1": AgentNow(0)}
     clock.turn(30)
     await poll_demand(some, "co", busy)
-    assert some.demand["co/a-1"].idle_seconds == 30
+    assert some.demand["co/a-1"].idle_seconds == 30 and some.frozen["co/a-1"] == ""
     spoken.error = ControllerError("gone")
     await poll_demand(some, "co", busy)
     assert some.demand == {}

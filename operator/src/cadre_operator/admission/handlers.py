@@ -105,7 +105,14 @@ class Desk:
         snapshot = state.snapshot if state is not None else None
         caller = identify(kwargs["userinfo"], snapshot, self._identities)
         userinfo: Mapping[str, object] = kwargs["userinfo"]
-        return Court(state, caller, lambda: self._may_create_tenants(userinfo), world.seal_key, world.now())
+        return Court(
+            state,
+            caller,
+            lambda: self._may_create_tenants(userinfo),
+            world.seal_key,
+            world.now(),
+            world.frozen,
+        )
 
     async def _may_create_tenants(self, userinfo: Mapping[str, object]) -> bool:
         """Ask the API server; no answer is no."""

@@ -1,19 +1,27 @@
 """Decides about writes: entitled or not, at once or after consent, and what the chart would become."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from cadre_api.v1alpha1 import Agent
 from cadre_core.consent import Answer as May
 from cadre_core.consent import Verdict, consenters, holders, may_write
 from cadre_core.model import Problem
 from cadre_core.policy.request import TENANT_ADMIN
+from cadre_operator.admission.freezing import (
+    changes_freeze,
+    changes_only_freeze,
+    judge_freeze,
+    moves,
+    stamp_of,
+)
 from cadre_operator.admission.identity import UNKNOWN, Caller
 from cadre_operator.admission.problems import new_problems
 from cadre_operator.admission.review import Answer, RefusedError, Review
 from cadre_operator.admission.stamps import (
     CONSENT,
     DECISION,
+    FROZEN_BY,
     HELD,
     OWNED,
     ConsentStamp,
@@ -21,8 +29,10 @@ from cadre_operator.admission.stamps import (
     StampTooLargeError,
     decision_of,
     open_consent,
+    open_freeze,
     open_held,
     seal_consent,
+    seal_freeze,
     seal_held,
     spec_hash,
 )
@@ -43,6 +53,8 @@ class Court:
     is_admin: IsAdmin
     seal_key: bytes
     now: str
+    frozen: Mapping[str, str] = field(default_factory=dict)
+    """Agent -> why it is frozen, as the controller said."""
 
     @property
     def admins(self) -> tuple[str, ...]:
@@ -62,6 +74,7 @@ async def mutate(review: Review, court: Court) -> Answer:
         return answer
     if review.same_spec:
         return answer
+    _sign_freeze(review, court, answer)
     verdict = await verdict_of(review, court)
     if verdict.answer is May.WAIT:
         _hold(review, court, verdict, answer)
@@ -69,6 +82,15 @@ async def mutate(review: Review, court: Court) -> Answer:
         answer.notes[HELD] = None
     _default_owner(review, court, answer)
     return answer
+
+
+def _sign_freeze(review: Review, court: Court, answer: Answer) -> None:
+    snapshot = court.state.snapshot if court.state else None
+    if snapshot is None or (review.operation == "UPDATE" and not changes_freeze(review)):
+        return
+    stamp = stamp_of(snapshot, court.caller.person, review)
+    if stamp is not None:
+        answer.notes[FROZEN_BY] = seal_freeze(stamp, court.seal_key)
 
 
 def _restore(review: Review, answer: Answer) -> None:
@@ -142,6 +164,8 @@ async def validate(review: Review, court: Court) -> tuple[str, ...]:
     _check_stamps(review, court)
     if review.same_spec:
         return ()
+    if moves(review) and court.frozen.get(review.path):
+        raise RefusedError("Frozen", f"{review.subject} is frozen: thaw it before it is moved")
     verdict = await verdict_of(review, court)
     if verdict.answer is May.DENY or (verdict.answer is May.WAIT and review.operation == "DELETE"):
         raise RefusedError(verdict.reason, _explained(verdict, court))
@@ -156,13 +180,12 @@ def _explained(verdict: Verdict, court: Court) -> str:
 
 
 def _check_stamps(review: Review, court: Court) -> None:
-    consent, held = (review.new_notes.get(name, "") for name in OWNED)
+    consent, held, frozen = (review.new_notes.get(name, "") for name in OWNED)
     forged = bool(consent) and open_consent(consent, review.uid, court.seal_key) is None
     forged |= bool(held) and open_held(held, review.subject, court.seal_key) is None
-    if forged and (consent, held) != tuple(review.old_notes.get(name, "") for name in OWNED):
-        raise RefusedError(
-            "NotEntitled", f"metadata.annotations: only admission writes {' and '.join(OWNED)}"
-        )
+    forged |= bool(frozen) and open_freeze(frozen, review.subject, court.seal_key) is None
+    if forged and (consent, held, frozen) != tuple(review.old_notes.get(name, "") for name in OWNED):
+        raise RefusedError("NotEntitled", f"metadata.annotations: only admission writes {', '.join(OWNED)}")
 
 
 def _check_replicas(review: Review) -> None:
@@ -196,6 +219,12 @@ def _located(review: Review, problems: tuple[Problem, ...]) -> str:
 async def verdict_of(review: Review, court: Court) -> Verdict:
     """Ask the chart in force, and the API server's own rules when the chart does not simply allow."""
     snapshot = court.state.snapshot if court.state else None
+    if snapshot is not None and changes_freeze(review):
+        said = judge_freeze(snapshot, court.caller.person, review, court.seal_key)
+        if said.answer is not May.ALLOW and await court.is_admin():
+            said = judge_freeze(snapshot, TENANT_ADMIN, review, court.seal_key)
+        if said.answer is not May.ALLOW or changes_only_freeze(review):
+            return said
     if snapshot is not None:
         person = court.caller.person
         verdict = may_write(snapshot, person, review.operation, review.kind, review.old, review.new)

@@ -17,7 +17,9 @@ DECISION: Final = "cadre.dev/decision"
 """Written by people: `approve:<hash>`."""
 CONSENT: Final = "cadre.dev/consent"
 HELD: Final = "cadre.dev/held"
-OWNED: Final = (CONSENT, HELD)
+FROZEN_BY: Final = "cadre.dev/frozen-by"
+"""Who wrote `spec.freeze`, and with which rank."""
+OWNED: Final = (CONSENT, HELD, FROZEN_BY)
 """Annotations that nobody but admission writes."""
 _HELD_LIMIT = 200_000
 
@@ -45,6 +47,18 @@ class HeldStamp:
     ask: tuple[str, ...]
     former: Mapping[str, object] | None
     """The spec that counts meanwhile; None = the object is new and does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeStamp:
+    """A person wrote `spec.freeze`."""
+
+    subject: str
+    """`Kind namespace/name`."""
+    by: str
+    """Person key; empty when that is no Person."""
+    rank: str
+    """Node whose heads, and those above, may take it back."""
 
 
 class StampTooLargeError(ValueError):
@@ -94,6 +108,19 @@ def open_held(text: str, subject: str, key: bytes) -> HeldStamp | None:
         tuple(str(person) for person in ask) if isinstance(ask, list) else (),
         former if isinstance(former, Mapping) else None,
     )
+
+
+def seal_freeze(stamp: FreezeStamp, key: bytes) -> str:
+    """Write a freeze for an annotation."""
+    return _seal({"subject": stamp.subject, "by": stamp.by, "rank": stamp.rank}, key)
+
+
+def open_freeze(text: str, subject: str, key: bytes) -> FreezeStamp | None:
+    """Read a freeze; None unless it is sealed by us and about this object."""
+    found = _open(text, key)
+    if found is None or found.get("subject") != subject or "rank" not in found:
+        return None
+    return FreezeStamp(subject, str(found.get("by")), str(found.get("rank")))
 
 
 def decision_of(notes: Mapping[str, str]) -> str:

@@ -3,8 +3,10 @@
 import logging
 from dataclasses import dataclass, replace
 
+from cadre_api.conditions import ConditionType, ReadyReason
 from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import Agent, Lifecycle, Scaling
+from cadre_api.v1alpha1.agent import Phase
 from cadre_core.manifests import agent_manifests
 from cadre_core.model import EffectiveAgent
 from cadre_operator.agents.children import Difference, compare, prepare
@@ -15,12 +17,13 @@ from cadre_operator.agents.rollout import Rollout, next_to_delete, rollout_of
 from cadre_operator.chart.effective import held
 from cadre_operator.chart.evaluate import ChartState
 from cadre_operator.keys import Key, Priority
-from cadre_operator.kube.fields import number, version_of
+from cadre_operator.kube.fields import number, text, version_of
 from cadre_operator.kube.port import KubeError, Ref
 from cadre_operator.reconcile.chart import CHART
 from cadre_operator.reconcile.write import write_status
 from cadre_operator.status.agent import AgentInput, agent_status
 from cadre_operator.status.common import SyncState
+from cadre_operator.status.conditions import carried
 from cadre_operator.watch.entries import Child, Entry, child_of
 from cadre_operator.world import World
 
@@ -124,9 +127,20 @@ def _suspended(entry: Entry) -> bool:
     return isinstance(entry.model, Agent) and entry.model.spec.lifecycle is Lifecycle.SUSPENDED
 
 
+def _frozen(world: World, entry: Entry) -> str:
+    """Return why an agent is frozen; until the controller has been heard, what an earlier leader wrote."""
+    if entry.key.path in world.frozen or world.controller is None:
+        return world.frozen.get(entry.key.path, "")
+    if text(entry.status, "phase") != Phase.FROZEN:
+        return ""
+    return text(carried(entry.status, ConditionType.READY), "message") or ReadyReason.FROZEN
+
+
 def _wanted(world: World, entry: Entry, agent: Agent | None, consent: Consent | None, current: int) -> int:
     if _suspended(entry):
         return 0  # stopping is never held back by anything
+    if _frozen(world, entry):
+        return current  # its turns stand still in its pods
     if agent is None or consent is None or not consent.standing.may_apply:
         return current
     scaling = agent.spec.scaling or Scaling()
@@ -175,7 +189,7 @@ async def _roll(world: World, look: _Look) -> bool:
     if look.rollout.coming:
         rolling.add(key)
     pod = next_to_delete(look.rollout, look.pods)
-    if pod is None:
+    if pod is None or _frozen(world, look.entry):
         return False
     if failed - {key}:
         world.objects.add(key, Priority.ROUTINE, _ROLLOUT_POLL_SECONDS)
@@ -208,6 +222,7 @@ async def _report(world: World, look: _Look, stopped: bool, failure: KubeError |
         now=world.now(),
         wanted=look.wanted,
         suspended=look.suspended,
+        frozen=_frozen(world, look.entry),
         pods=look.pods,
         rollout=look.rollout,
         rollout_stopped=stopped,
@@ -221,5 +236,6 @@ def _forget(world: World, key: Key) -> None:
     world.book.serving.pop(key, None)
     world.first_seen.pop(key, None)
     world.demand.pop(key.path, None)
+    world.frozen.pop(key.path, None)
     for group in (*world.rolling.values(), *world.failed_rollouts.values()):
         group.discard(key)

@@ -5,7 +5,7 @@ import logging
 
 from cadre_operator.chart.effective import counting
 from cadre_operator.chart.evaluate import ChartState, affected, evaluate
-from cadre_operator.keys import PUSH, Key, Priority
+from cadre_operator.keys import FREEZE, PUSH, Key, Priority
 from cadre_operator.watch.entries import Entry
 from cadre_operator.world import World
 
@@ -52,6 +52,8 @@ def _queue(world: World, before: ChartState | None, after: ChartState) -> None:
         world.objects.add(key, Priority.CHANGED if changed else _consequence(before))
     if before is None or after.snapshot is not before.snapshot:
         world.objects.add(Key(PUSH, after.tenant), Priority.CHANGED)
+    if before is None or before.snapshot is None:
+        world.objects.add(Key(FREEZE, after.tenant), Priority.CHANGED)
 
 
 def _consequence(before: ChartState | None) -> Priority:
@@ -72,3 +74,4 @@ def queue_everything(world: World) -> None:
         for key in state.fingerprints:
             world.objects.add(key, Priority.ROUTINE)
         world.objects.add(Key(PUSH, state.tenant), Priority.ROUTINE)
+        world.objects.add(Key(FREEZE, state.tenant), Priority.ROUTINE)

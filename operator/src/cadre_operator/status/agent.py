@@ -43,6 +43,8 @@ class AgentInput:
     pods: tuple[PodView, ...]
     rollout: Rollout
     rollout_stopped: bool = False
+    frozen: str = ""
+    """Why it is frozen; empty = it is not."""
     failures: int = 0
     error: str = ""
 
@@ -92,6 +94,8 @@ def _awaiting(given: AgentInput) -> Cond | None:
 
 def _ready(given: AgentInput, first: Cond, asking: Cond | None) -> Cond:
     kind = ConditionType.READY
+    if given.frozen:
+        return condition(kind, False, ReadyReason.FROZEN, given.frozen)
     serving = sum(pod.ready for pod in given.current)
     enough = serving >= given.wanted and not given.rollout.coming
     if first.status != "True" and not (given.wanted and enough):
@@ -211,6 +215,8 @@ def _consent(consent: Consent | None) -> Json | None:
 
 
 def _phase(given: AgentInput, ready: Cond, asking: Cond | None) -> Phase:
+    if given.frozen:
+        return Phase.FROZEN
     if asking is not None and ready.status != "True":
         return Phase.AWAITING_APPROVAL
     if given.suspended:

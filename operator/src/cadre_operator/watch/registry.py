@@ -15,6 +15,7 @@ from cadre_core.manifests.settings import LABEL_AGENT
 from cadre_operator.keys import Key, Priority
 from cadre_operator.kube.kinds import CHILD_KINDS, PLURALS
 from cadre_operator.reconcile.chart import CHART
+from cadre_operator.reconcile.freeze import look_at_freeze
 from cadre_operator.watch.entries import child_of, entry_of
 from cadre_operator.world import World
 
@@ -49,6 +50,7 @@ def on_object(world: World, body: Mapping[str, object], gone: bool, initial: boo
     """Queue what an event of one of our objects concerns."""
     entry = entry_of(body)
     world.store.seen_entry(entry, gone)
+    look_at_freeze(world, entry, gone)
     if entry.key.kind == NODES:
         for tenant in world.book.arrange(world.store.nodes()):
             world.charts.add(Key(CHART, tenant))
