@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.guard.controller_stub import Controller, guard_process
+from tests.integration.guard.ports import ports as ports
 from tests.support.goose import find_goose
 
 

@@ -53,6 +53,8 @@ class Controller:
     models: list[Model] = field(default_factory=list)
     """Replies in order; the last one is repeated."""
     model_requests: list[tuple[dict[str, str], Json]] = field(default_factory=list)
+    apis: list[str] = field(default_factory=list)
+    """What the agent's models speak natively, besides what every provider does."""
     leases: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
     outcomes: asyncio.Queue[tuple[str, Json]] = field(default_factory=asyncio.Queue)
     decisions: list[Json] = field(default_factory=list)
@@ -169,7 +171,8 @@ def _app(controller: Controller) -> web.Application:
     app.router.add_get(f"{base}/approvals/{{id}}", routes.approval)
     app.router.add_post(f"{base}/events", routes.events)
     app.router.add_post(f"{base}/status", routes.keep(controller.statuses))
-    app.router.add_post(f"{base}/model/chat/completions", routes.model)
+    app.router.add_post(f"{base}/model/{{api:.+}}", routes.model)
+    app.router.add_get(f"{base}/models", routes.apis)
     app.router.add_post(f"{base}/otlp/v1/traces", routes.spans)
     return app
 
@@ -256,6 +259,10 @@ class _Routes:
     async def spans(self, request: web.Request) -> web.Response:
         self.c.spans.append(await request.read())
         return web.Response(status=200)
+
+    async def apis(self, request: web.Request) -> web.Response:
+        entry = {"id": "cadre-work", "object": "model", "apis": self.c.apis}
+        return web.json_response({"object": "list", "data": [entry]})
 
     async def model(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -2,113 +2,20 @@
 
 import asyncio
 import gzip
-import io
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import aiohttp
 import ollama
 import openai
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from cadre_api.protocol.guard import AgentBundle, Lease
-from cadre_guard.controller.client import ControllerClient
-from cadre_guard.controller.identity import Identity
-from cadre_guard.events import EventLog
-from cadre_guard.masking.masker import Masker
-from cadre_guard.masking.pairs import SessionPairs
-from cadre_guard.mcp.app import tool_app
-from cadre_guard.mcp.endpoint import ToolEndpoint
-from cadre_guard.model.app import model_app
-from cadre_guard.model.call import ModelPath
-from cadre_guard.model.endpoint import ModelEndpoint
-from cadre_guard.model.journal import CallJournal
-from cadre_guard.telemetry import Telemetry
 from cadre_guard.turn.record import ToolRequest
-from cadre_guard.turn.tools import ToolGate
-from cadre_guard.turn.turn import Turn, TurnRegistry
-from tests.integration.guard.controller_stub import AGENT, Controller, Json, refuses, says, tool, wants
+from tests.integration.guard.controller_stub import Json, refuses, says, wants
+from tests.integration.guard.ports import PREFIX, SECRET, Ports
 
-SECRET, PREFIX = "secret", "prefix"
 CLASSIFIER = "You are a permission-safety classifier"
 HUGE = b'{"a": "' + b"x" * 17_000_000 + b'"}'
 MAIL = "hanna.keller@acme.example"
-
-
-@dataclass
-class Ports:
-    """Both endpoints, with one turn under way in session `s1`."""
-
-    controller: Controller
-    turn: Turn
-    turns: TurnRegistry
-    model: TestServer
-    tools: TestServer
-    http: aiohttp.ClientSession
-
-    async def chat(self, body: object, session: str = "s1", **headers: str) -> tuple[int, Json]:
-        """POST a body (JSON, or bytes as they are) to the chat endpoint."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        url = self.model.make_url(f"/{PREFIX}/v1/chat/completions")
-        sent = {"Authorization": f"Bearer {SECRET}", "agent-session-id": session, **headers}
-        async with self.http.post(url, data=io.BytesIO(data), headers=sent) as answer:
-            return answer.status, json.loads(await answer.read())
-
-    async def rpc(self, method: str, params: Json | None = None) -> Json:
-        """One MCP request."""
-        url = self.tools.make_url(f"/{PREFIX}/mcp")
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
-        async with self.http.post(url, json=message, headers={"Authorization": f"Bearer {SECRET}"}) as answer:
-            found: Json = json.loads(await answer.read())
-            return found
-
-
-@pytest_asyncio.fixture
-async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
-    """The real endpoints, masker and controller client in this process."""
-    now = datetime.now(UTC)
-    bundle = AgentBundle.model_validate({
-        "agent": AGENT, "tenant": "acme", "generation": 1, "digest": "d", "issuedAt": now,
-        "expiresAt": now + timedelta(hours=1), "nodePath": [], "clearance": ["PII"],
-        "tools": [tool("mail_send")], "guard": {"languageModel": False},
-    })  # fmt: skip
-    lease = Lease.model_validate({
-        "taskId": "task-1", "sessionId": "session-1", "fence": 7, "attempt": 1, "prompt": "",
-        "expiresAt": now, "deadlineAt": now + timedelta(minutes=2),
-    })  # fmt: skip
-    secret = tmp_path / "bootstrap"
-    secret.write_text("bootstrap-secret")
-    async with aiohttp.ClientSession() as http:
-        base = f"http://127.0.0.1:{controller.port}"
-        client = ControllerClient(
-            base, http, Identity(base, http, agent=AGENT, instance="i", bootstrap_file=secret)
-        )
-        masker, events = Masker(client), EventLog(client)
-        await masker.use(bundle)
-        telemetry = Telemetry(client, AGENT)
-        turns, gate = TurnRegistry(), ToolGate(client, masker, events, telemetry)
-        path = ModelPath(client, masker, CallJournal(events), telemetry)
-        turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), _soon(), _soon())
-        turns.add("s1", turn)
-        models = ModelEndpoint(bundle, turns, path)
-        model = TestServer(model_app(models, PREFIX, SECRET))
-        tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), PREFIX, SECRET))
-        await model.start_server()
-        await tools.start_server()
-        yield Ports(controller, turn, turns, model, tools, http)
-        await model.close()
-        await tools.close()
-        masker.close()
-
-
-def _soon() -> float:
-    return asyncio.get_running_loop().time() + 30
 
 
 def _request(**extra: object) -> Json:
