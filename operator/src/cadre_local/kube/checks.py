@@ -102,5 +102,5 @@ def _right(
     text = f"{verb} {resource} in {namespace}, for {purpose}"
     if isinstance(status, dict) and status.get("allowed"):
         return Check("right", "Ok", text)
-    fix = "ask an administrator for the roles cadre-lead and cadre-cli"
+    fix = "ask an administrator for the roles cadre-lead and cadre-connect"
     return Check("right", "Warn", f"you may not {text}", fix)
