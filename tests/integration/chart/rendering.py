@@ -37,6 +37,12 @@ MODES: dict[str, Object] = {
             "publicFrom": [{"namespaceSelector": {}}],
             "metricsFrom": [{"namespaceSelector": {}}],
         },
+        "rbac": {
+            "connect": [
+                {"kind": "Group", "name": "staff"},
+                {"kind": "ServiceAccount", "name": "ci", "namespace": "ci"},
+            ]
+        },
         "monitoring": {
             "serviceMonitor": {"enabled": True},
             "prometheusRule": {"enabled": True},

@@ -88,6 +88,8 @@ def test_it_fills_what_the_chart_made_empty(installed: KubeServer, running: Oper
     for name, keys in wanted_by_pods.items():
         secret = _get(installed, path_of(helm.find("default", "Secret", name)))
         assert keys <= secret["data"].keys(), name
+    people = _get(installed, f"/api/v1/namespaces/{NAMESPACE}/configmaps/cadre-ca")
+    assert people["data"]["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
         rendered = helm.find("default", kind, "cadre-operator")
         hooks = items(_get(installed, path_of(rendered)), "webhooks")

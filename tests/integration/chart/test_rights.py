@@ -176,6 +176,36 @@ def test_people_get_objects_of_cadre_and_nothing_else(scope: str, kube_server: K
     assert not may(client, "cadre-view", Act("create", "agents", GROUP, "acme"))
 
 
+def test_staff_reach_the_controller_and_no_other_pod(helm: Helm, kube_server: KubeServer) -> None:
+    client, staff = kube_server.client(), kube_server.client()
+    staff._headers = {**staff._headers, "Impersonate-User": "someone", "Impersonate-Group": "staff"}
+    client.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    objects = [obj for obj in helm.render("everything") if obj["metadata"]["name"] == "cadre-connect"]
+    assert [obj["kind"] for obj in objects] == [
+        "Role",
+        "RoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ]
+    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    for name in ("cadre-controller-x", "cadre-postgres-0"):
+        spec = {"containers": [{"name": "c", "image": "x"}]}
+        client.post(pods, {"metadata": {"name": name}, "spec": spec})
+    for obj in objects:
+        assert apply(client, obj).status in (200, 201)
+
+    def forward(who: KubeClient, name: str) -> str:
+        return who.post(f"{pods}/{name}/portforward", {}).message
+
+    refusal = "the controller's pods only"
+    wait_until("the policy to hold", lambda: refusal in forward(staff, "cadre-postgres-0"))
+    # no kubelet runs here: whoever gets past the API server hears that the pod has no node
+    assert "does not have a host assigned" in forward(staff, "cadre-controller-x")
+    assert "does not have a host assigned" in forward(client, "cadre-postgres-0")
+    for obj in objects:
+        client.delete(path_of(obj))
+
+
 def test_roles_name_no_wildcard(helm: Helm) -> None:
     for mode in ("default", "namespaces"):
         for obj in helm.render(mode):

@@ -44,6 +44,7 @@ class Trust:
             for context in self.contexts:
                 context.load_verify_locations(cadata=bundle.decode())
             self.bundle = bundle
+        await self.provide(self.namespace)  # for people's programs, which verify the controller by it
 
     async def run(self) -> None:
         """Check now and then, until cancelled."""
