@@ -17,8 +17,11 @@ Decide = Callable[[EffectiveAgent], Decision]
 
 EXPLAINED = 10
 """Candidates that are explained term by term; of the rest the answer counts which filter stopped them."""
-_AWAY = frozenset({"Failed", "Frozen", "Draining", "Suspended"})
+_AWAY = frozenset({"Failed", "Suspended"})
 _HERE = frozenset({"Idle", "Busy"})
+_HELD = frozenset({"Frozen", "Draining"})
+_LAST = -1000.0
+"""Times the weight of `live`: an agent that is held gets work, which waits, only where nobody else may."""
 _WEIGHTS = {
     "load": 4.0,
     "queueAge": 2.0,
@@ -35,7 +38,8 @@ class AgentState:
     """How an agent is right now."""
 
     state: str = "Offline"
-    """Idle | Busy | Starting | Offline | Draining | Failed | Frozen. Offline still gets work, which waits."""
+    """Idle | Busy | Starting | Offline | Draining | Failed | Frozen. Offline still gets work, which waits;
+    Draining and Frozen get it where nobody else may have it."""
     running: int = 0
     queued: int = 0
     oldest_queued_seconds: float = 0.0
@@ -200,7 +204,7 @@ def _ranked(
         score = load / (1 + (state.running + state.queued) / (agent.concurrency or 1))
         score += age / (1 + state.oldest_queued_seconds / 60) + cost * cheapness[key]
         score += quick / (1 + state.run_seconds / 60)
-        score += live if state.state in _HERE else 0.0
+        score += live * _liveness(state)
         score += affinity * (1.0 if key in query.participants else near[agent.path])
         score += role * (1.0 if _exact(query, agent) else 0.5)
         heap.append((-round(score, 6), key))
@@ -214,7 +218,7 @@ def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -
     yield _score(query, "load", 1 / (1 + load), f"{state.running} running, {state.queued} queued")
     age = max(state.oldest_queued_seconds, 0.0)
     yield _score(query, "queueAge", 1 / (1 + age / 60), f"oldest waits {age:.0f} s")
-    yield _score(query, "live", 1.0 if state.state in _HERE else 0.0, state.state)
+    yield _score(query, "live", _liveness(state), state.state)
     known = key in query.participants
     yield _score(query, "affinity", 1.0 if known else _nearness(query, agent), "knows it" if known else "")
     exact = _exact(query, agent)
@@ -222,6 +226,10 @@ def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -
     yield _score(query, "cost", index.cheapness[key], f"{index.prices[key]} per million tokens")
     took = f"takes {state.run_seconds:.0f} s" if state.run_seconds else ""
     yield _score(query, "latency", 1 / (1 + state.run_seconds / 60), took)
+
+
+def _liveness(state: AgentState) -> float:
+    return 1.0 if state.state in _HERE else _LAST if state.state in _HELD else 0.0
 
 
 def _score(query: RouteQuery, name: str, value: float, note: str) -> RouteTerm:

@@ -95,9 +95,15 @@ async def test_one_trace_joins_controller_and_guard(stand: Stand) -> None:
         assert response.status == 400
     reply = await admin.get(f"/api/v1/traces/{trace_id}")
     spans = {span["name"]: span for span in reply["items"]}  # type: ignore[attr-defined]
-    names = {"task.create", "model/chat", "chat scripted", "execute_tool co/desk/read", "guard.turn"}
+    names = {
+        "task.create",
+        "model/chat/completions",
+        "chat scripted",
+        "execute_tool co/desk/read",
+        "guard.turn",
+    }
     assert names <= spans.keys()
-    assert spans["chat scripted"]["parentId"] == spans["model/chat"]["spanId"]
+    assert spans["chat scripted"]["parentId"] == spans["model/chat/completions"]["spanId"]
     assert spans["guard.turn"]["service"] == "cadre-guard" and spans["guard.turn"]["durationMs"] == 5.0
     assert len(spans["guard.turn"]["attributes"]["cadre.task"]) == 128 and "Miller" not in reply.text
     assert_problem(await admin.get(f"/api/v1/traces/{'0' * 31}1"), 404, "NoTrace")

@@ -3,7 +3,7 @@
 import pytest
 
 from cadre_api.protocol.tasks import ApprovalState, TaskState
-from tests.integration.story.play import SEEDED, begin
+from tests.integration.story.play import SEEDED, Play, begin
 from tests.integration.story.stack import Stack, wait_for
 
 pytestmark = [pytest.mark.goose, pytest.mark.postgres, pytest.mark.timeout(300)]
@@ -19,6 +19,11 @@ def settled(acme: Stack) -> None:
 def frozen(acme: Stack) -> set[str]:
     """Agents that are shown as frozen."""
     return {str(row["key"]) for row in acme.api().agents() if row["frozen"]}
+
+
+def given_to(play: Play, agent: str) -> bool:
+    """Whether a task of the story has come to the agent."""
+    return any(event.kind == "Routed" and agent in event.summary for event in play.events())
 
 
 @pytest.mark.parametrize("moment", ["Leased", "ModelCalled", "ApprovalRequested"])
@@ -48,7 +53,10 @@ def test_work_given_to_a_frozen_agent_waits_for_the_thaw(acme: Stack) -> None:
     acme.cadre("freeze", "agent", "finance-1", "-m", "audit")
     booked = len(acme.booked())
     play = begin(acme, "campaign")
-    wait_for(lambda: True if frozen(acme) == {"acme/finance-1"} else None, "frozen agent")
+    wait_for(
+        lambda: True if given_to(play, "acme/finance-1") else None, "task at the frozen agent", 60, play.told
+    )
+    assert frozen(acme) == {"acme/finance-1"}
     acme.cadre("thaw", "agent", "finance-1")
     play.decide(ApprovalState.APPROVED)
     assert play.end(seconds=120).state is TaskState.SUCCEEDED, play.told() + acme.logs()

@@ -109,7 +109,7 @@ def test_ids_sort_by_time() -> None:
 
 
 def test_queries_and_migrations_load() -> None:
-    assert {"task_insert", "audit_insert", "task_claimable"} <= set(load_queries())
+    assert {"task_insert", "audit_append", "task_claimable"} <= set(load_queries())
     versions = [version for version, _, _ in load_migrations()]
     assert versions == list(range(1, len(versions) + 1))
 

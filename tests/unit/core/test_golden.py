@@ -21,7 +21,7 @@ EXAMPLES = sorted(p for p in (ROOT / "examples").glob("[0-9]*") if p.is_dir())
 
 
 def compiled(example: Path) -> Snapshot:
-    files = sorted(example.glob("*.yaml"))
+    files = sorted(example.glob("*.yaml")) or sorted((example / "base").glob("*.yaml"))
     resources, problems = parse_documents([(file.name, file.read_text(encoding="utf-8")) for file in files])
     result = compile_chart(resources)
     assert (*problems, *result.problems) == ()

@@ -54,7 +54,7 @@ def test_by_skill_tag_recipe_or_tool() -> None:
         (RouteQuery(languages=("fr",)), {}, "NoLanguage"),
         (RouteQuery(agent="nobody"), {}, "UnknownAgent"),
         (RouteQuery(agent="mkt-1", exclude=frozenset({"co/mkt-1"})), {}, "Excluded"),
-        (RouteQuery(agent="co/mkt-1"), {"co/mkt-1": AgentState("Frozen")}, "Unavailable"),
+        (RouteQuery(agent="co/mkt-1"), {"co/mkt-1": AgentState("Failed")}, "Unavailable"),
         (
             RouteQuery(agent="mkt-1"),
             {"co/mkt-1": AgentState("Idle", model_available=False)},
@@ -88,6 +88,17 @@ def test_a_suspended_agent_gets_nothing_and_an_empty_chart_has_nobody() -> None:
     docs.pop("Agent/mkt-1")
     docs.pop("Agent/fin-1")
     assert route(index(docs), RouteQuery(), {}, allow).reason == "NoAgents"
+
+
+@pytest.mark.parametrize("state", ["Frozen", "Draining"])
+def test_work_waits_at_an_agent_that_is_held_only_where_nobody_else_may_have_it(state: str) -> None:
+    finance = RouteQuery(role="finance")
+    held = {"co/fin-1": AgentState(state)}
+    assert choose(finance, held, docs=company()) == "co/fin-1"
+    overloaded = {"co/fin-2": AgentState("Offline", running=5, queued=500, oldest_queued_seconds=9e4)}
+    assert choose(finance, held | overloaded) == "co/fin-2"
+    both = {"co/fin-2": AgentState(state)}
+    assert choose(finance, held | both) == "co/fin-1"
 
 
 def test_ties_go_to_the_first_key() -> None:

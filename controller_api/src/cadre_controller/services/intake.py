@@ -40,8 +40,6 @@ BY_HAND = Origin()
 
 @dataclass(frozen=True, slots=True)
 class _Masked:
-    given: str
-    """The prompt as it came, with the recipe around it: never stored."""
     prompt: str
     context: dict[str, str]
     counts: dict[str, int]
@@ -112,11 +110,11 @@ class Intake:
         for request in await self._prepare(actor, body, parent, traceparent, origin):
             masked = await self._mask(request)
             view = self._view(request, masked)
-            made.append((self._work(request, view, masked), view, masked.given))
-        _, view, given = made[0]
+            made.append((self._work(request, view, masked), view))
+        view = made[0][1]
         if body.dry_run:
-            return Created(view, replayed=False, prompt=given)
-        work = together([work for work, _, _ in made])
+            return Created(view, replayed=False)
+        work = together([work for work, _ in made])
         if key:
             response = view.model_dump(mode="json", by_alias=True)
             work = replace(
@@ -125,7 +123,7 @@ class Intake:
         outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
             return Created(TaskView.model_validate(outcome.replayed), replayed=True)
-        return Created(view, replayed=False, prompt=given)
+        return Created(view, replayed=False)
 
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
         if not key:
@@ -214,7 +212,7 @@ class Intake:
         given = [text, dict(request.body.context)]
         masked = await self._masker.mask_json(tenant, request.session_id, given, rules)
         prompt, context = masked.value if isinstance(masked.value, list) else ("", {})
-        return _Masked(text, prompt, {str(k): str(v) for k, v in context.items()}, dict(masked.counts))
+        return _Masked(prompt, {str(k): str(v) for k, v in context.items()}, dict(masked.counts))
 
     def _view(self, request: _Request, masked: _Masked) -> TaskView:
         parent, task_id = request.parent, self._kernel.ids.new("task")

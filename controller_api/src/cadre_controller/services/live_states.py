@@ -58,10 +58,6 @@ class LiveStates:
             state = states.get(agent, AgentState())
             states[agent] = replace(state, queued=state.queued + 1)
 
-    def forget(self, tenant: str) -> None:
-        """Read anew next time: something changed that routing must see at once."""
-        self._tenants[tenant].read_at = float("-inf")
-
     def _is_fresh(self, known: _Tenant) -> bool:
         return self._kernel.clock.monotonic() - known.read_at < FRESH_SECONDS
 

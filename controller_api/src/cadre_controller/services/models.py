@@ -74,8 +74,6 @@ class Created:
 
     view: TaskView
     replayed: bool
-    prompt: str = ""
-    """What the requester gave, unmasked; empty when the answer is an earlier request's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,7 @@ async def create(call: Call[TaskCreate]) -> Answer:
         created = await call.runtime.services.tasks.create(
             who.actor, call.input, idempotency_key=key, traceparent=current_traceparent()
         )
-    view = created.view.model_copy(update={"prompt": created.prompt})
-    if not created.prompt:
-        view = await who.restored(created.view.session_id, created.view)
+    view = await who.restored(created.view.session_id, created.view)
     return Created(view, 200 if created.replayed or call.input.dry_run else 201)
 
 
