@@ -35,6 +35,7 @@ from cadre_controller.refusals import ShuttingDown
 from cadre_controller.services.assembly import ServiceConfig, Services, open_services
 from cadre_controller.settings import Settings
 from cadre_controller.telemetry import Tracing
+from cadre_controller.webhook_sender import send_webhooks
 
 T = TypeVar("T")
 
@@ -86,6 +87,10 @@ async def open_runtime(settings: Settings, times: ForwardTimes | None = None) ->
         stack.push_async_callback(tracing.close)
         flusher = asyncio.create_task(tracing.run())
         stack.push_async_callback(_cancelled, flusher)
+        if settings.webhook_url and settings.webhook_secret_file is not None:
+            secret = settings.webhook_secret_file.read_bytes().strip()
+            sender = asyncio.create_task(send_webhooks(services, http, settings.webhook_url, secret))
+            stack.push_async_callback(_cancelled, sender)
         runtime = _compose(settings, services, http, tracing, times or ForwardTimes())
         stack.push_async_callback(runtime.servers.close)
         yield runtime

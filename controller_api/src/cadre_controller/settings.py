@@ -32,6 +32,8 @@ _NAMES = {
     "kubernetes_account_dir": "CADRE_KUBERNETES_ACCOUNT_DIR",
     "guard_images": "CADRE_GUARD_IMAGES",
     "operator_account": "CADRE_OPERATOR_ACCOUNT",
+    "webhook_url": "CADRE_WEBHOOK_URL",
+    "webhook_secret_file": "CADRE_WEBHOOK_SECRET_FILE",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 
@@ -126,6 +128,10 @@ class Settings(BaseModel):
     """Images that a guard's container may run: this version's and the one before."""
     operator_account: str = ""
     otlp_endpoint: str = ""
+    webhook_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Where approvals are told of; empty = nowhere."""
+    webhook_secret_file: Path | None = None
+    """Key of the webhook's signatures; needed with `webhook_url`."""
 
     @field_validator("public_listen", "guard_listen", mode="before")
     @classmethod
@@ -142,7 +148,7 @@ class Settings(BaseModel):
     def _images(cls, value: object) -> object:
         return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("tls_cert", "tls_key")
+    @field_validator("tls_cert", "tls_key", "webhook_secret_file")
     @classmethod
     def _file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -198,6 +204,10 @@ def _check_together(settings: Settings) -> None:
     """What makes sense only in company."""
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("CADRE_TLS_CERT and CADRE_TLS_KEY belong together; set both or neither")
+    if bool(settings.webhook_url) != (settings.webhook_secret_file is not None):
+        raise SettingsError(
+            "CADRE_WEBHOOK_URL and CADRE_WEBHOOK_SECRET_FILE belong together; set both or neither"
+        )
     if not settings.kubernetes:
         return
     if not settings.kubernetes_host:

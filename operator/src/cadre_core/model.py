@@ -198,6 +198,10 @@ class ApprovalRule:
     on_timeout: str
     node: str = ""
     """Node where the reporting line starts; empty = the node of the agent that asks."""
+    always_uses: int = 0
+    """Most calls that one approval may let through; 0 = each call asks."""
+    always_seconds: int = 0
+    """How long one approval may reach at most."""
 
 
 @dataclass(frozen=True, slots=True)

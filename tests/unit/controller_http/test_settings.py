@@ -43,6 +43,17 @@ def test_a_wrong_variable_is_named_with_the_fix(change: dict[str, str], named: s
     assert named in str(refused.value)
 
 
+def test_a_webhook_is_never_unsigned(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="belong together"):
+        from_environment({**MINIMAL, "CADRE_WEBHOOK_URL": "https://hooks.example/x"})
+    with pytest.raises(SettingsError, match="CADRE_WEBHOOK_URL"):
+        from_environment({**MINIMAL, "CADRE_WEBHOOK_URL": "ftp://hooks.example"})
+    key = tmp_path / "key"
+    key.write_text("k")
+    both = {"CADRE_WEBHOOK_URL": "https://hooks.example/x", "CADRE_WEBHOOK_SECRET_FILE": str(key)}
+    assert from_environment({**MINIMAL, **both}).webhook_secret_file == key
+
+
 def test_a_secret_never_shows_in_the_settings_text() -> None:
     settings = from_environment({**MINIMAL, "CADRE_KEYSTORE_PASSPHRASE": "open sesame"})
     assert "sesame" not in repr(settings)

@@ -5,7 +5,15 @@ from datetime import datetime
 from pydantic import Field
 
 from cadre_api.protocol.base import FieldProblem, Message, type_json
-from cadre_api.protocol.tasks import ApprovalState, ApprovalView, Evaluation, TaskEvent, TaskState, TaskView
+from cadre_api.protocol.tasks import (
+    ApprovalState,
+    ApprovalView,
+    Evaluation,
+    PermitView,
+    TaskEvent,
+    TaskState,
+    TaskView,
+)
 
 
 class TokenGrant(Message):
@@ -128,6 +136,12 @@ class ApprovalPage(Message):
 
     items: tuple[ApprovalView, ...]
     next: str = ""
+
+
+class PermitPage(Message):
+    """Open permits, newest first."""
+
+    items: tuple[PermitView, ...]
 
 
 class ApprovalCreate(Message):

@@ -16,12 +16,17 @@ from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel, system_actor, task_channels
 from cadre_controller.services.models import HeldTask, Intent, Page, ToolApprovalRequest
 from cadre_controller.services.panels import Question, Requirement
+from cadre_controller.services.permits import Permits
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
 from cadre_core.model import ApprovalRule
 
 _RACES = 10
 _STEP_TIMEOUT = 8 * 3600
+
+
+class PermitUsedUp(Exception):  # noqa: N818 - a finding, named as it is
+    """Another call took the permit's last use."""
 
 
 class ApprovalService:
@@ -32,6 +37,7 @@ class ApprovalService:
         self._chart = chart
         self._masker = masker
         self._freezer = freezer
+        self.permits = Permits(kernel)
 
     async def request_tool(self, held: HeldTask, request: ToolApprovalRequest) -> ApprovalView:
         """The approval of this exact call of this task: found again, or asked for now. Raises LeaseLost."""
@@ -40,7 +46,6 @@ class ApprovalService:
             if found.state is ApprovalState.PENDING:
                 await self._hold_task(held, found.id)
             return found
-        now = self._kernel.clock.now()
         draft = ApprovalDraft(
             kind=ApprovalKind.TOOL_CALL,
             session_id=held.session_id,
@@ -52,13 +57,32 @@ class ApprovalService:
             arguments=request.arguments,
             arguments_hash=request.arguments_hash,
             ordinal=request.ordinal,
-            requirements=panels.requirements_of(request.rules, now),
+            requirements=panels.requirements_of(request.rules, self._kernel.clock.now()),
         )
-        await self._ask(held.tenant, draft, held)
+        permit = await self.permits.usable(held, request, self._answering(held.tenant, draft))
+        try:
+            await self._ask(held.tenant, draft, held, permit)
+        except PermitUsedUp:
+            await self._ask(held.tenant, draft, held)
         again = await self.find_tool(held, request)
         if again is None:
             raise LeaseLost(held.id)
         return again
+
+    def _answering(self, tenant: str, draft: ApprovalDraft) -> list[str]:
+        """Opaque ids of those who could answer every rule today, somewhere in its line."""
+        live, now = self._chart.current(tenant), self._kernel.clock.now()
+        question = Question(live.snapshot, draft.node, self._requesters(tenant, draft.requester), now)
+        lines = [
+            {person for level in panels.chain(question, requirement) for person in level.persons}
+            for requirement in draft.requirements
+        ]
+        able = set.intersection(*lines) if lines else set()
+        return [
+            opaque
+            for opaque, person in live.persons_by_id.items()
+            if person in able and not panels.barred(live.program, person, draft.node)
+        ]
 
     async def find_tool(self, held: HeldTask, request: ToolApprovalRequest) -> ApprovalView | None:
         """The approval of this exact call, if it was ever asked for."""
@@ -159,6 +183,8 @@ class ApprovalService:
         """
         if body.decision not in (ApprovalState.APPROVED, ApprovalState.DENIED):
             raise InvalidInput("BadDecision", "decision must be Approved or Denied", "send one of the two")
+        if body.always is not None and body.decision is not ApprovalState.APPROVED:
+            raise InvalidInput("AlwaysAllowRefused", "a refusal allows nothing", "leave `always` out")
         for _ in range(_RACES):
             row = await self._row(actor.tenant, approval_id)
             if self._settled(actor, row, body):
@@ -250,7 +276,10 @@ class ApprovalService:
             comment = (await self._masker.mask(tenant, row["session_id"], body.comment, rules)).text
         vote = Statement("approval_vote", (tenant, row["id"], actor.id, body.decision.value, comment, now))
         personal = {"comment": body.comment} if body.comment else {}
-        await self._commit(actor, row, verdict, "approval.decide", (vote,), personal, body.decision.value)
+        votes: tuple[Statement, ...] = (vote,)
+        if body.always is not None:
+            votes = (vote, self.permits.grant(actor, row, body.always, verdict.requirements))
+        await self._commit(actor, row, verdict, "approval.decide", votes, personal, body.decision.value)
 
     async def _commit(
         self,
@@ -270,7 +299,9 @@ class ApprovalService:
             "approval_update",
             (tenant, row["id"], row["version"], verdict.state.value, stored, due, verdict.reason, now),
         )
-        facts = Facts(_about(row) | {"decision": decision, "state": verdict.state.value}, personal=personal)
+        permit = next((str(s.row[1]) for s in statements if s.query == "permit_insert"), "")
+        about = {"decision": decision, "state": verdict.state.value} | ({"permit": permit} if permit else {})
+        facts = Facts(_about(row) | about, personal=personal)
         entry = kernel.audit(actor, action, f"approval:{row['id']}", verdict.state.value, facts)
         effects: tuple[Statement, ...] = ()
         if verdict.state is not ApprovalState.PENDING:
@@ -292,7 +323,7 @@ class ApprovalService:
             )
         )
 
-    async def _ask(self, tenant: str, draft: ApprovalDraft, held: HeldTask | None) -> str:
+    async def _ask(self, tenant: str, draft: ApprovalDraft, held: HeldTask | None, permit: str = "") -> str:
         """Commit the request, the task's waiting and the audit together; returns its id. A loser of a race
         changes nothing."""
         kernel, approval_id = self._kernel, self._kernel.ids.new("apr")
@@ -301,9 +332,16 @@ class ApprovalService:
         question = Question(live.snapshot, draft.node, self._requesters(tenant, draft.requester), now)
         possible = all(panels.can_be_met(question, r) for r in draft.requirements)
         state = ApprovalState.PENDING if possible else ApprovalState.DENIED
-        row = draft.row(tenant, approval_id, state.value, now, "" if possible else "NoApprover")
-        statements = [Statement("approval_insert", row), *self._waiting(held, approval_id, draft, state)]
-        facts = Facts(draft.facts() | {"approvers": len(panels.approvers(question, draft.requirements))})
+        why = "" if possible else "NoApprover"
+        used: tuple[Statement, ...] = ()
+        if permit:
+            state, why = ApprovalState.APPROVED, f"Permit {permit}"
+            used = (self.permits.use(tenant, permit, now),)
+        row = draft.row(tenant, approval_id, state.value, now, why)
+        waiting = self._waiting(held, approval_id, draft, state)
+        statements = [*used, Statement("approval_insert", row), *waiting]
+        about = {"approvers": len(panels.approvers(question, draft.requirements)), "permit": permit}
+        facts = Facts(draft.facts() | about)
         actor = system_actor(tenant, "approvals")
         entry = kernel.audit(actor, "approval.request", f"approval:{approval_id}", state.value, facts)
         channels = (f"approval:{tenant}:{approval_id}",)
@@ -317,6 +355,8 @@ class ApprovalService:
         try:
             await kernel.submit(work)
         except RowMissing as error:
+            if error.query == "permit_use":
+                raise PermitUsedUp from None
             if error.query != "approval_insert":
                 raise LeaseLost(draft.task_id) from None
         return approval_id

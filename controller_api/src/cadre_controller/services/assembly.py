@@ -33,12 +33,14 @@ from cadre_controller.services.live_states import LiveStates
 from cadre_controller.services.masking import DetectMasker
 from cadre_controller.services.messages import MessageService
 from cadre_controller.services.pseudonyms import PseudonymService
+from cadre_controller.services.reminders import Reminders
 from cadre_controller.services.route_approvals import RouteApprovals
 from cadre_controller.services.schedules import ScheduleService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
 from cadre_controller.services.sweeps import Sweep, Sweeper
 from cadre_controller.services.tasks import TaskService
+from cadre_controller.services.webhooks import WebhookService
 from cadre_controller.store.committer import Committer
 from cadre_controller.store.listener import Listener
 from cadre_controller.store.migrate import migrate
@@ -72,6 +74,8 @@ class Services:
     dead_letters: DeadLetters
     schedules: ScheduleService
     groups: Groups
+    reminders: Reminders
+    webhooks: WebhookService
     messages: MessageService
     history: HistoryService
     leases: LeaseService
@@ -161,6 +165,8 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         dead_letters=DeadLetters(kernel),
         schedules=ScheduleService(kernel, chart, tasks),
         groups=groups,
+        reminders=Reminders(kernel, chart, approvals),
+        webhooks=WebhookService(kernel),
         messages=messages,
         history=HistoryService(kernel),
         leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, messages, ttl),
@@ -189,6 +195,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
     return (
         Sweep("leases", every, lambda: services.leases.reap(tenants())),
         Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
+        Sweep("reminders", every, lambda: services.reminders.sweep(tenants())),
         Sweep("messages", every, lambda: services.messages.sweep(tenants())),
         Sweep("groups", every, lambda: services.groups.sweep(tenants())),
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),

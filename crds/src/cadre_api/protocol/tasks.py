@@ -179,8 +179,6 @@ class ApprovalKind(StrEnum):
     STEP = "Step"
     ROUTE_TASK = "RouteTask"
     """A task that policy lets in only with a person's consent."""
-    USE_MODEL = "UseModel"
-    """A model that a task may use only with a person's consent."""
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     """A non-idempotent effect was cut in the middle: Approve = run it again, Deny = do not."""
 
@@ -222,6 +220,30 @@ class Vote(Message):
     at: datetime
 
 
+class AlwaysAllow(Message):
+    """Let the next calls of this tool by this agent through, too; bounded by the rules that asked."""
+
+    uses: int = Field(ge=1, le=1000)
+    seconds: int = Field(ge=1, le=2_592_000)
+    session_only: bool = True
+    """Only in this session; false = in all sessions of the agent."""
+
+
+class PermitView(Message):
+    """What was allowed once for several calls."""
+
+    id: str
+    approval_id: str
+    person: str
+    """`person:<opaque id>` who allowed it."""
+    agent: str
+    session_id: str = ""
+    """Empty = every session of the agent."""
+    tool: str
+    uses_left: int
+    expires_at: datetime
+
+
 class DecisionCreate(Message):
     """POST /api/v1/approvals/{id}/decision."""
 
@@ -229,6 +251,8 @@ class DecisionCreate(Message):
     comment: str = Field(default="", max_length=2000)
     arguments_hash: str = ""
     """When given it must equal the approval's hash: proof of what was read."""
+    always: AlwaysAllow | None = None
+    """Only with Approved, and only as far as the rules' `allowAlways` goes."""
 
 
 class Evaluation(Message):

@@ -156,6 +156,15 @@ class PolicyResource(ApiModel):
     """A host for Egress; `*.example.com` stands for all below it. Default: not set."""
 
 
+class AllowAlways(ApiModel):
+    """How far one yes may reach."""
+
+    uses: Annotated[int, Field(ge=1, le=1000)]
+    """Most calls that one approval lets through."""
+    duration: Duration
+    """How long at most."""
+
+
 class Approval(ApiModel):
     """Who must agree, and by when."""
 
@@ -173,6 +182,8 @@ class Approval(ApiModel):
     """Time to decide, per level of the line. Default: 8h."""
     on_timeout: OnTimeout = OnTimeout.ESCALATE
     """Escalate to the next in the line (the top denies) or Deny. Default: Escalate."""
+    allow_always: AllowAlways | None = None
+    """Whether an approver may let further calls through, and how many. Default: each call asks."""
 
 
 class PolicyRule(ApiModel):

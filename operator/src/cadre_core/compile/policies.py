@@ -172,10 +172,16 @@ def _approval(draft: Draft, policy: Policy, rule: PolicyRule, path: str) -> Appr
         person="",
         quorum=approval.quorum,
         separation_of_duties=approval.separation_of_duties,
-        timeout_seconds=int(parse_duration(approval.timeout).total_seconds()),
+        timeout_seconds=_seconds(approval.timeout),
         on_timeout=approval.on_timeout.value,
         node=node,
+        always_uses=approval.allow_always.uses if approval.allow_always else 0,
+        always_seconds=_seconds(approval.allow_always.duration) if approval.allow_always else 0,
     )
+
+
+def _seconds(duration: str) -> int:
+    return int(parse_duration(duration).total_seconds())
 
 
 def audit_days(policies: Mapping[str, Policy]) -> int:

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console
 
-from cadre_api.protocol.tasks import ApprovalState, ApprovalView
+from cadre_api.protocol.tasks import AlwaysAllow, ApprovalState, ApprovalView
+from cadre_api.units import parse_duration
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.errors import CadreError, Exit
 from cadre_local.render.tables import print_approvals
+
+LONGEST = 30 * 24 * 3600
+"""Seconds that a permit can last at most."""
 
 
 @click.command(cls=Command)
@@ -60,8 +64,24 @@ _comment = click.option("-m", "--comment", default="", help="Kept with the decis
 @_id
 @_yes
 @_comment
+@click.option(
+    "--always",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Let the next N calls of this tool by this agent through, as far as policy permits.",
+)
+@click.option("--for", "duration", default="1h", show_default=True, help="With --always: how long.")
+@click.option("--any-session", is_flag=True, help="With --always: in every session of the agent.")
 @pass_session
-def approve(session: Session, approval_id: str, yes: bool, comment: str) -> None:
+def approve(
+    session: Session,
+    approval_id: str,
+    yes: bool,
+    comment: str,
+    always: int | None,
+    duration: str,
+    any_session: bool,
+) -> None:
     """Approve exactly what is shown: the decision is bound to the hash of these arguments.
 
     In a cluster APPROVAL_ID may be KIND/NAME, such as agent/finance-1: you consent to what waits there.
@@ -69,7 +89,29 @@ def approve(session: Session, approval_id: str, yes: bool, comment: str) -> None
     if "/" in approval_id and session.in_cluster:
         _consent(session, approval_id, yes=yes)
         return
-    _decide(session, approval_id, ApprovalState.APPROVED, yes=yes, comment=comment)
+    permit = None
+    if always is not None:
+        permit = AlwaysAllow(uses=always, seconds=_seconds(duration), session_only=not any_session)
+    _decide(session, approval_id, ApprovalState.APPROVED, yes=yes, comment=comment, always=permit)
+
+
+def _seconds(duration: str) -> int:
+    try:
+        seconds = int(parse_duration(duration).total_seconds())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+    if not 1 <= seconds <= LONGEST:
+        raise click.BadParameter("is between 1s and 720h", param_hint="--for")
+    return seconds
+
+
+@click.command(cls=Command)
+@click.argument("permit_id")
+@pass_session
+def revoke(session: Session, permit_id: str) -> None:
+    """Let nothing more through by a permit that `approve --always` gave; `get permits` lists them."""
+    session.api().revoke(permit_id)
+    session.emit({"id": permit_id}, lambda console: console.print(f"{permit_id} is revoked"))
 
 
 @click.command(cls=Command)
@@ -89,7 +131,15 @@ def deny(session: Session, approval_id: str, yes: bool, comment: str) -> None:
     _decide(session, approval_id, ApprovalState.DENIED, yes=yes, comment=comment)
 
 
-def _decide(session: Session, approval_id: str, decision: ApprovalState, *, yes: bool, comment: str) -> None:
+def _decide(
+    session: Session,
+    approval_id: str,
+    decision: ApprovalState,
+    *,
+    yes: bool,
+    comment: str,
+    always: AlwaysAllow | None = None,
+) -> None:
     api = session.api()
     found = api.approval(approval_id)
     if found.state is not ApprovalState.PENDING:
@@ -104,7 +154,7 @@ def _decide(session: Session, approval_id: str, decision: ApprovalState, *, yes:
     word = "Approve" if decision is ApprovalState.APPROVED else "Deny"
     if not yes and not _confirmed(f"{word} this?"):
         raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
-    decided = api.decide(found, decision, comment)
+    decided = api.decide(found, decision, comment, always)
     session.emit(decided, lambda console: console.print(_outcome(decided)))
 
 

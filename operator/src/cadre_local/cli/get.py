@@ -13,9 +13,9 @@ from cadre_local.errors import CadreError
 from cadre_local.kube.target import ClusterTarget
 from cadre_local.objects import KINDS, find_object, key_of, plural_of
 from cadre_local.render.resources import print_agents, print_resources
-from cadre_local.render.tables import print_approvals, print_tasks
+from cadre_local.render.tables import print_approvals, print_permits, print_tasks
 
-OTHERS = ("tasks", "approvals")
+OTHERS = ("tasks", "approvals", "permits")
 
 
 class KindType(click.ParamType[str]):
@@ -50,7 +50,7 @@ def get(session: Session, kind: str, name: str | None, everywhere: bool, wide: b
     """List resources with their live state.
 
     KIND: orgnodes, roleprofiles, agents, policies, persons, modelproviders, toolservers, workflows, tasks,
-    approvals; singular and short names (cdagent) do as well.
+    approvals, permits; singular and short names (cdagent) do as well.
     """
     if kind in OTHERS:
         _running(session, kind, name)
@@ -65,6 +65,10 @@ def _running(session: Session, kind: str, name: str | None) -> None:
     if kind == "tasks":
         tasks = (api.task(name),) if name else api.tasks()
         session.emit({"items": tasks}, lambda console: print_tasks(console, tasks, now))
+        return
+    if kind == "permits":
+        permits = [permit for permit in api.permits() if name in (None, permit.id)]
+        session.emit({"items": permits}, lambda console: print_permits(console, permits, now))
         return
     waiting = (api.approval(name),) if name else api.approvals()
     session.emit({"items": waiting}, lambda console: print_approvals(console, waiting, now))

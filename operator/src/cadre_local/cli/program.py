@@ -33,6 +33,7 @@ COMMANDS = {
     "approvals": ("cadre_local.cli.approvals:approvals", "List what waits for a person."),
     "approve": ("cadre_local.cli.approvals:approve", "Approve exactly what is shown."),
     "deny": ("cadre_local.cli.approvals:deny", "Deny it."),
+    "revoke": ("cadre_local.cli.approvals:revoke", "Take back what `approve --always` allowed."),
     "freeze": ("cadre_local.cli.freeze:freeze", "Stop agents within seconds; nothing is lost."),
     "thaw": ("cadre_local.cli.freeze:thaw", "Let frozen agents go on where they stopped."),
     "trace": ("cadre_local.cli.trace:trace", "A task's trace over all programs."),

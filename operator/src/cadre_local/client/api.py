@@ -7,9 +7,11 @@ from urllib.parse import quote, urlencode
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.tasks import (
+    AlwaysAllow,
     ApprovalState,
     ApprovalView,
     DecisionCreate,
+    PermitView,
     RouteResult,
     TaskCreate,
     TaskEvent,
@@ -114,14 +116,30 @@ class CadreApi:
         """One approval, arguments restored within this person's clearance."""
         return ApprovalView.model_validate(self.http.json("GET", f"/api/v1/approvals/{quote(approval_id)}"))
 
-    def decide(self, approval: ApprovalView, decision: ApprovalState, comment: str = "") -> ApprovalView:
+    def decide(
+        self,
+        approval: ApprovalView,
+        decision: ApprovalState,
+        comment: str = "",
+        always: AlwaysAllow | None = None,
+    ) -> ApprovalView:
         """Decide exactly what was read: the hash goes along."""
         body = _body(
-            DecisionCreate(decision=decision, comment=comment, arguments_hash=approval.arguments_hash)
+            DecisionCreate(
+                decision=decision, comment=comment, arguments_hash=approval.arguments_hash, always=always
+            )
         )
         return ApprovalView.model_validate(
             self.http.json("POST", f"/api/v1/approvals/{quote(approval.id)}/decision", body)
         )
+
+    def permits(self) -> tuple[PermitView, ...]:
+        """What was allowed for several calls and still lets some through."""
+        return tuple(PermitView.model_validate(item) for item in self.items("/api/v1/permits"))
+
+    def revoke(self, permit_id: str) -> None:
+        """Let nothing more through by a permit."""
+        self.http.json("DELETE", f"/api/v1/permits/{quote(permit_id)}", {})
 
     def agents(self) -> tuple[type_json, ...]:
         """Agents with their live state."""

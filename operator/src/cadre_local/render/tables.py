@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cadre_api.protocol.tasks import ApprovalView, TaskView
+from cadre_api.protocol.tasks import ApprovalView, PermitView, TaskView
 
 WHOLE = frozenset({"ID", "SEQ", "NAME", "TIME", "STATE", "ACTION", "TARGET", "PHASE"})
 """Columns that people copy from: never cut and never wrapped, whatever the width."""
@@ -70,6 +70,15 @@ def print_approvals(console: Console, approvals: Sequence[ApprovalView], now: da
         for item in approvals
     ]
     print_table(console, ("ID", "STATE", "WHAT", "AGENT", "WHO DECIDES", "AGE"), rows, "nothing waits")
+
+
+def print_permits(console: Console, permits: Sequence[PermitView], now: datetime) -> None:
+    """What is let through without asking, for how often and how long yet."""
+    rows = [
+        (item.id, short(item.agent), short(item.tool), str(item.uses_left), until(item.expires_at, now))
+        for item in permits
+    ]
+    print_table(console, ("ID", "AGENT", "TOOL", "USES", "ENDS"), rows, "no permits")
 
 
 def age(moment: datetime, now: datetime) -> str:

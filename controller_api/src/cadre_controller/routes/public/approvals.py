@@ -1,9 +1,10 @@
 """Approvals: what a human is asked, and the answer."""
 
-from cadre_api.protocol.tasks import ApprovalView, DecisionCreate
-from cadre_controller.auth.visibility import sees_approval
-from cadre_controller.routes.models import ApprovalCreate, ApprovalPage, ApprovalQuery
-from cadre_controller.routes.public.reader import reader
+from cadre_api.protocol.tasks import ApprovalView, DecisionCreate, PermitView
+from cadre_controller.auth.visibility import answers_for, sees_approval
+from cadre_controller.errors import NotFound
+from cadre_controller.routes.models import ApprovalCreate, ApprovalPage, ApprovalQuery, PermitPage
+from cadre_controller.routes.public.reader import Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 
 TABLE = Table(Scope.PERSON)
@@ -19,6 +20,31 @@ async def approvals(call: Call[ApprovalQuery]) -> Answer:
     seen = [view for view in page.items if sees_approval(who.chart.snapshot, who.actor, view)]
     items = tuple([await who.restored(view.session_id, view) for view in seen])
     return ApprovalPage(items=items, next=page.next)
+
+
+@TABLE.get("/api/v1/permits", Nothing, PermitPage)
+async def permits(call: Call[Nothing]) -> Answer:
+    """What was allowed for several calls and still lets some through, as far as the person may see it."""
+    who = reader(call)
+    found = await call.runtime.services.approvals.permits.list(who.actor.tenant)
+    return PermitPage(items=tuple(permit for permit in found if _decides(who, permit)))
+
+
+@TABLE.post("/api/v1/permits/{id}", Nothing, None, status=204, method="DELETE")
+async def revoke(call: Call[Nothing]) -> Answer:
+    """Let nothing more through by this permit."""
+    who, permits = reader(call), call.runtime.services.approvals.permits
+    open_ones = await permits.list(who.actor.tenant)
+    if not any(permit.id == call.path("id") and _decides(who, permit) for permit in open_ones):
+        raise NotFound("UnknownPermit", f"there is no open permit {call.path('id')} of yours")
+    await permits.revoke(who.actor, call.path("id"))
+    return None
+
+
+def _decides(who: Reader, permit: PermitView) -> bool:
+    """Whoever gave it, answers for the agent, or administers."""
+    actor = who.actor
+    return actor.is_admin or permit.person == actor.id or answers_for(who.chart.snapshot, actor, permit.agent)
 
 
 @TABLE.get("/api/v1/approvals/{id}", Nothing, ApprovalView)

@@ -1,0 +1,85 @@
+"""One yes for several calls, from the command line to the tool server; approvers told outside by a signed
+webhook."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from cadre_local.cli.program import run
+from cadre_local.errors import Exit
+from tests.integration.controller.stand import Held, Stand, open_stand, until
+from tests.integration.controller.test_tool_gateway import evaluation
+from tests.support.scripted import Scripted
+
+
+async def cadre(stand: Stand, *arguments: str) -> int:
+    """The command line as bruno, who decides here."""
+    server = ("--server", f"http://127.0.0.1:{stand.serving.public_port}")
+    return await asyncio.to_thread(run, [*server, "--as", "bruno", *arguments])
+
+
+async def book(held: Held, amount: int) -> dict[str, object]:
+    """The decision about a booking that a rule asks a person for."""
+    return evaluation((await held.tool("desk_book", {"amount": amount}, f"t{amount}")).json)
+
+
+async def test_always_is_for_so_many_calls_until_revoked(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CADRE_HOME", str(stand.root))
+    held = await stand.held()
+    asked = str((await book(held, 2000))["approvalId"])
+    assert await cadre(stand, "approve", asked, "--yes", "--always", "4") == Exit.REFUSED
+    assert await cadre(stand, "approve", asked, "--yes", "--always", "2", "--for", "soon") == Exit.USAGE
+    assert await cadre(stand, "approve", asked, "--yes", "--always", "2", "--for", "999h") == Exit.USAGE
+    assert await cadre(stand, "approve", asked, "--yes", "--always", "2", "--for", "1h", "--any-session") == 0
+    assert [(await book(held, amount))["effect"] for amount in (2000, 2001)] == ["Allow", "Allow"]
+    assert len(stand.desk_calls()) == 2
+    capsys.readouterr()
+    assert await cadre(stand, "get", "permits", "-o", "name") == 0
+    (permit,) = capsys.readouterr().out.split()
+    assert await cadre(stand, "get", "permits") == 0
+    assert permit in capsys.readouterr().out
+    assert (await (await stand.person("clara")).get("/api/v1/permits"))["items"] == []
+    stranger = await (await stand.person("clara")).call("DELETE", f"/api/v1/permits/{permit}", {})
+    assert stranger.status == 404
+    assert await cadre(stand, "revoke", permit) == 0
+    assert (await book(held, 2002))["effect"] == "RequireApproval"
+
+
+async def test_approvers_are_told_outside_and_can_tell_who_wrote(
+    tmp_path: Path, database: str, model: Scripted
+) -> None:
+    seen: list[tuple[dict[str, str], bytes]] = []
+
+    async def receive(request: web.Request) -> web.Response:
+        seen.append((dict(request.headers), await request.read()))
+        return web.Response(status=503 if len(seen) == 1 else 204)
+
+    app = web.Application()
+    app.router.add_post("/hook", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    (tmp_path / "hook.key").write_text("the hook's key\n")
+    more = {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret_file": tmp_path / "hook.key"}
+    async with open_stand(tmp_path, database, model.url, **more) as stand:
+        asked = str((await book(await stand.held(), 2000))["approvalId"])
+        await until(lambda: _done(bool(seen)), 60)
+    await runner.cleanup()
+    headers, body = seen[0]
+    assert asked.encode() in body and b"2000" not in body
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    mac = hmac.new(b"the hook's key", content, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(mac).decode()}"
+
+
+async def _done(value: bool) -> bool:
+    return value
