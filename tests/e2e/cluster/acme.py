@@ -1,79 +1,68 @@
-"""The example 01-acme on a cluster: its own files, with model and ledger where pods can reach them."""
+"""The example 01-acme on a cluster, as its kustomization has it, and what its people and stand-ins know."""
 
-from pathlib import Path
+import json
 from typing import Any
 
 import yaml
 
-from tests.e2e.cluster.pods import pod
-from tests.e2e.cluster.steps import FILES, REPOSITORY
+from tests.e2e.cluster.kubectl import Kubectl
+from tests.e2e.cluster.steps import REPOSITORY
 
 Json = dict[str, Any]
 
 EXAMPLE = REPOSITORY / "examples" / "01-acme"
 NAMESPACE = "acme"
 STAND_INS = "stand-ins"
-MODEL_PORT, LEDGER_PORT = 8080, 8081
+AGENTS = 6
+_MODEL_PORT, _LEDGER_PORT = 8080, 8081
+_IMAGE = "cadre/examples:0.1.0"
 
 
-def resources() -> list[Json]:
-    """The example's resources; only addresses differ from what is in its files."""
-    found: list[Json] = []
-    for path in sorted(EXAMPLE.glob("*.yaml")):
-        if path.name != "kustomization.yaml":
-            found += [_moved(document) for document in yaml.safe_load_all(path.read_text()) if document]
-    return found
-
-
-def stand_ins(image: str) -> list[Json]:
+def apply_stand_ins(kubectl: Kubectl, image: str) -> None:
     """The scripted model and the ledger as pods with Services, in a namespace of their own."""
-    configuration = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "ledger", "namespace": STAND_INS},
-        "data": {"ledger_http.py": (FILES / "ledger_http.py").read_text()},
-    }
-    scenario = "/opt/examples/01-acme/story/scenario.yaml"
-    listen = f"0.0.0.0:{MODEL_PORT}"
-    model = ["python", "-m", "cadre_scripted", "serve", "--scenario", scenario, "--listen", listen]
-    ledger = _with_file(pod("ledger", STAND_INS, image, ["python", "/code/ledger_http.py"]))
-    pods = [pod("scripted", STAND_INS, image, model), ledger]
-    return [configuration, *pods, _service("scripted", MODEL_PORT), _service("ledger", LEDGER_PORT)]
+    text = kubectl("kustomize", str(EXAMPLE.parent / "stand-ins"))
+    kubectl("apply", "-f", "-", stdin=text.replace(_IMAGE, image))
+    kubectl("-n", STAND_INS, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s")
 
 
 def controller_egress() -> list[Json]:
     """What the chart's `networkPolicies.controllerEgress` must allow for the stand-ins."""
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STAND_INS}}}
-    ports = [{"protocol": "TCP", "port": port} for port in (MODEL_PORT, LEDGER_PORT)]
+    ports = [{"protocol": "TCP", "port": port} for port in (_MODEL_PORT, _LEDGER_PORT)]
     return [{"ports": ports, "to": [peer]}]
 
 
-def story_path() -> Path:
-    """What the people of the story ask."""
-    return EXAMPLE / "story" / "request.yaml"
+def ready(kubectl: Kubectl) -> bool:
+    """Whether every agent is Ready, or Suspended as it wishes."""
+    agents = kubectl.get("agents.cadre.dev", "-n", NAMESPACE)["items"]
+    return len(agents) == AGENTS and all(_settled(agent) for agent in agents)
 
 
-def _moved(document: Json) -> Json:
-    name = (document["kind"], document["metadata"]["name"])
-    if name == ("ModelProvider", "scripted"):
-        document["spec"]["openai"]["baseURL"] = f"http://scripted.{STAND_INS}.svc:{MODEL_PORT}/v1"
-    elif name == ("ToolServer", "ledger"):
-        del document["spec"]["stdio"]
-        document["spec"]["http"] = {"url": f"http://ledger.{STAND_INS}.svc:{LEDGER_PORT}/mcp"}
-    return document
+def story(name: str) -> Json:
+    """What the people of the story ask, and who decides."""
+    found: Json = yaml.safe_load((EXAMPLE / "story" / "request.yaml").read_text())[name]
+    return found
 
 
-def _with_file(described: Json) -> Json:
-    spec = described["spec"]
-    spec["volumes"].append({"name": "code", "configMap": {"name": "ledger"}})
-    spec["containers"][0]["volumeMounts"].append({"name": "code", "mountPath": "/code", "readOnly": True})
-    return described
+def model_saw(kubectl: Kubectl) -> bytes:
+    """Every request that the scripted model got."""
+    url = f"http://127.0.0.1:{_MODEL_PORT}/__scripted__/requests"
+    code = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
+    return kubectl("-n", STAND_INS, "exec", "scripted", "--", "python", "-c", code).encode()
 
 
-def _service(name: str, port: int) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": STAND_INS},
-        "spec": {"selector": {"app": name}, "ports": [{"port": port}]},
-    }
+def booked(kubectl: Kubectl) -> list[Json]:
+    """What the ledger's book holds, oldest first."""
+    code = (
+        "import json, sqlite3; b = sqlite3.connect('/tmp/ledger.db'); b.row_factory = sqlite3.Row; "
+        "print(json.dumps([dict(r) for r in b.execute('select * from entries order by id')]))"
+    )
+    found: list[Json] = json.loads(kubectl("-n", STAND_INS, "exec", "ledger", "--", "python", "-c", code))
+    return found
+
+
+def _settled(agent: Json) -> bool:
+    conditions = agent.get("status", {}).get("conditions", [])
+    held = {condition["type"]: condition["status"] for condition in conditions}
+    suspended = agent["spec"].get("lifecycle") == "Suspended"
+    return held.get("Accepted") == "True" and (suspended or held.get("Ready") == "True")

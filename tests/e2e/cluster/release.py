@@ -23,12 +23,14 @@ class Release:
 
     kubectl: Kubectl
 
-    def install(self, images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json]) -> None:
+    def install(
+        self, images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json], *, connect: str
+    ) -> None:
         """Install or upgrade, and wait until everything is ready. Raises StepFailedError."""
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         self._namespace(NAMESPACE, restricted)
         values = CACHE / "values.json"
-        values.write_text(json.dumps(_values(images, agents, egress)))
+        values.write_text(json.dumps(_values(images, agents, egress, connect)))
         try:
             with timed("helm upgrade --install, all ready"):
                 chosen = ("--namespace", NAMESPACE, "--values", str(values), "--wait", "--timeout", "8m")
@@ -51,12 +53,13 @@ class Release:
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
-def _values(images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json]) -> Json:
+def _values(images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json], connect: str) -> Json:
     named = {target: _image(name) for target, name in images.items() if target != "examples"}
     return {
         "images": named,
         "agentNamespaces": list(agents),
         "networkPolicies": {"controllerEgress": egress},
+        "rbac": {"connect": [{"kind": "Group", "name": connect}]},
         "backup": {"storage": {"size": "256Mi"}},
         "postgres": {"storage": {"size": "1Gi"}},
     }

@@ -1,4 +1,4 @@
-"""One cluster for all tests of a run, with the images of this checkout in it."""
+"""One cluster for all tests of a run, with the images of this checkout, Cadre, and the example company."""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.cluster import kind
-from tests.e2e.cluster.kubectl import Kubectl
+from tests.e2e.cluster import acme, kind
+from tests.e2e.cluster.kubectl import Kubectl, wait_for
+from tests.e2e.cluster.people import STAFF, People
+from tests.e2e.cluster.release import ADMIN, NAMESPACE, Release
+from tests.e2e.cluster.steps import timed
 from tests.support import images
 
 _WORKER = "PYTEST_XDIST_WORKER"
@@ -34,3 +37,28 @@ def lab() -> Iterator[Lab]:
         yield Lab(cluster.kubectl, {image.target: image.name for image in built})
     finally:
         kind.down()
+
+
+@pytest.fixture(scope="session")
+def release(lab: Lab) -> Release:
+    """The chart, installed; its controller may reach the example's stand-ins."""
+    installed = Release(lab.kubectl)
+    installed.install(lab.images, (acme.NAMESPACE,), acme.controller_egress(), connect=STAFF)
+    return installed
+
+
+@pytest.fixture(scope="session")
+def company(lab: Lab, release: Release, tmp_path_factory: pytest.TempPathFactory) -> People:
+    """The example, applied by an admin; every agent is Ready, or Suspended as it wishes. Its people."""
+    kubectl = lab.kubectl
+    with timed("the example applied, agents ready"):
+        acme.apply_stand_ins(kubectl, lab.images["examples"])
+        kubectl(*ADMIN, "apply", "-k", str(acme.EXAMPLE))
+        try:
+            wait_for("every agent is Ready, or Suspended as it wishes", lambda: acme.ready(kubectl), 420)
+        except TimeoutError:
+            print(*(kubectl.state_of(name) for name in (acme.NAMESPACE, acme.STAND_INS, NAMESPACE)))
+            raise
+    people = People(kubectl, acme.NAMESPACE, tmp_path_factory.mktemp("people"))
+    people.let_in()
+    return people
