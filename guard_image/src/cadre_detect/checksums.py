@@ -87,17 +87,20 @@ def passes_mod97(compact: str) -> bool:
 
 def is_ssn(value: str) -> bool:
     """A number the US social security administration can have issued, written with one kind of joint."""
+    return _has_parts(value) and value[0] != "9"
+
+
+def is_itin_shaped(value: str) -> bool:
+    """A number of the same form from the areas 900 to 999, which the US tax authority uses."""
+    return _has_parts(value) and value[0] == "9"
+
+
+def _has_parts(value: str) -> bool:
     digits = digits_of(value)
     if len(digits) != 9 or len({c for c in value if not c.isdigit()}) > 1 or digits in _PRINTED_SSNS:
         return False
     area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return (
-        area not in ("000", "666")
-        and area[0] != "9"
-        and group != "00"
-        and serial != "0000"
-        and len(set(digits)) > 1
-    )
+    return area not in ("000", "666") and group != "00" and serial != "0000" and len(set(digits)) > 1
 
 
 _PRINTED_SSNS = frozenset(("123456789", "078051120", "219099999", "987654321"))

@@ -53,6 +53,11 @@ _BIRTH = (
     rf"(?:\.|_at|_on)?"
     rf"(?:[^\d\n]{{0,3}}|[^\d\n.]{{0,32}}\W|[^\d\n]{{0,6}}\.\s{{1,2}}[^\d\n.]{{0,12}}\W)({_DATE})"
 )
+_SPOKEN_SSN = (
+    r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|num))?|soc\.? ?sec\.?)\b"
+    r"[^\d\n]{0,24}(\d{3}[ \-]?\d{2}[ \-]?\d{4})\b"
+)
+"""Whatever is called one is masked, issued or not: areas from 900 on are tax numbers, and typing errors."""
 _RECORD = (
     r"(?i)\b(?:mrn|medical record(?: number| no\.?)?|patient (?:id|number|no\.?))"
     r"[\"':#\s]{1,6}([A-Z]{0,4}-?\d{4,12})\b"
@@ -60,6 +65,7 @@ _RECORD = (
 _RULES = (
     _Rule("EMAIL_ADDRESS", compile_pattern(_EMAIL), 0, 1.0, _any),
     _Rule("CREDIT_CARD", compile_pattern(_SPOKEN_CARD), 1, 0.9, passes_luhn),
+    _Rule("US_SSN", compile_pattern(_SPOKEN_SSN), 1, 0.9, _any),
     _Rule("DATE_OF_BIRTH", compile_pattern(_BIRTH), 1, 0.8, _any),
     _Rule("MEDICAL_RECORD", compile_pattern(_RECORD), 1, 0.8, _any),
 )

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cadre_detect import phones
-from cadre_detect.checksums import iban_length, is_bitcoin_address, is_card, is_dea_number, is_iban, is_ssn
+from cadre_detect.checksums import (
+    iban_length,
+    is_bitcoin_address,
+    is_card,
+    is_dea_number,
+    is_iban,
+    is_itin_shaped,
+    is_ssn,
+)
 from cadre_detect.entities import data_class_for
 from cadre_detect.findings import Finding
 from cadre_detect.linear import Pattern, compile_pattern
@@ -112,7 +120,8 @@ _VERSION_JOINTS = ("v", "-", "_", "/v", "=v", ".", ":")
 def _social_security(text: str, start: int, end: int) -> Spans:
     value = text[start:end]
     announced = bool(_SSN_WORDS.search(text[max(0, start - 40) : start]))
-    if is_ssn(value) and (announced or len(value) > _SSN):
+    joined = len(value) > _SSN
+    if (is_ssn(value) and (announced or joined)) or (joined and "-" in value and is_itin_shaped(value)):
         yield start, end, 0.85 if announced else 0.5
 
 
