@@ -63,7 +63,7 @@ class Site:
         """Return the example company, moved into this namespace."""
         found = []
         for file in sorted(ACME.glob("*.yaml")):
-            found += [obj for obj in yaml.safe_load_all(file.read_text()) if obj]
+            found += [obj for obj in yaml.safe_load_all(file.read_text()) if obj and "metadata" in obj]
         return [{**o, "metadata": {**o["metadata"], "namespace": self.namespace}} for o in found]
 
     def create_acme(self) -> None:

@@ -20,8 +20,12 @@ GOLDEN = ROOT / "tests" / "golden"
 EXAMPLES = sorted(p for p in (ROOT / "examples").glob("[0-9]*") if p.is_dir())
 
 
+def chart_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")
+
+
 def compiled(example: Path) -> Snapshot:
-    files = sorted(example.glob("*.yaml")) or sorted((example / "base").glob("*.yaml"))
+    files = chart_files(example) or chart_files(example / "base")
     resources, problems = parse_documents([(file.name, file.read_text(encoding="utf-8")) for file in files])
     result = compile_chart(resources)
     assert (*problems, *result.problems) == ()

@@ -57,11 +57,15 @@ class AcpClient:
         info = as_object(answer.get("agentInfo"))
         self.agent_version = f"{as_text(info.get('name'))} {as_text(info.get('version'))}".strip()
 
-    async def new_session(self, cwd: str, gateway: GatewayAddress) -> str:
-        """A session id; raises GuardError GatewayNotLoaded unless our gateway is the one extension."""
+    async def new_session(self, cwd: str, gateway: GatewayAddress, *, tells_extensions: bool = True) -> str:
+        """A session id; raises GuardError GatewayNotLoaded unless our gateway is the one extension.
+
+        Only goose tells its extensions; with any other agent the endpoints alone decide what it can do.
+        """
         params: JsonObject = {"cwd": cwd, "mcpServers": [gateway.as_server()]}
         answer = await self._connection.call("session/new", params, _HANDSHAKE_SECONDS)
-        _require_only_gateway(answer)
+        if tells_extensions:
+            _require_only_gateway(answer)
         session = as_text(answer.get("sessionId"))
         if not session:
             raise GuardError("AgentIncompatible", "the agent gave no session id")

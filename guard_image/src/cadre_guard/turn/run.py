@@ -99,11 +99,14 @@ class TurnRunner:
         return judge(turn.record), healthy
 
     async def _prompt(self, turn: Turn, host: AgentHost) -> str:
-        session = await host.client.new_session(host.cwd, host.gateway)
+        is_goose = not turn.bundle.runtime_command
+        session = await host.client.new_session(host.cwd, host.gateway, tells_extensions=is_goose)
         host.turns.add(session, turn)
-        if not turn.bundle.runtime_command:
-            await host.client.append_system_prompt(session, system_text(turn.bundle))
         text = self._masker.restore_text(turn.pairs, prompt_text(turn.lease))
+        if is_goose:
+            await host.client.append_system_prompt(session, system_text(turn.bundle))
+        else:  # ACP itself knows no system prompt
+            text = f"{system_text(turn.bundle)}\n\n{text}"
         try:
             return await host.client.prompt(session, text, turn.latest - _loop_time() + _LATE_SECONDS)
         except GuardError as error:
