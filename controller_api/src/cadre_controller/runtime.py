@@ -26,6 +26,7 @@ from cadre_controller.gateways.model.health import ProviderHealth
 from cadre_controller.gateways.model.ledger import Ledger
 from cadre_controller.gateways.model.scan import EgressScan
 from cadre_controller.gateways.tools.gateway import ToolGateway
+from cadre_controller.gateways.tools.greeting import Greetings
 from cadre_controller.gateways.tools.mesh import MeshTools
 from cadre_controller.gateways.tools.servers import ToolServers
 from cadre_controller.ids import SortableIds
@@ -93,6 +94,8 @@ async def open_runtime(settings: Settings, times: ForwardTimes | None = None) ->
             stack.push_async_callback(_cancelled, sender)
         runtime = _compose(settings, services, http, tracing, times or ForwardTimes())
         stack.push_async_callback(runtime.servers.close)
+        greeter = asyncio.create_task(Greetings(runtime.servers, services.chart).run())
+        stack.push_async_callback(_cancelled, greeter)
         yield runtime
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 from aiohttp import web
 
@@ -220,3 +221,15 @@ async def test_the_gateway_uses_an_http_server_with_its_credential(stand: Stand,
         reply = await held.tool("desk_read", {"what": "x"}, "t2")
         assert reply["isError"] is False, reply.text
         assert len(stand.desk_calls()) == 1
+
+
+async def test_a_child_whose_start_is_cancelled_is_known_and_ends(tmp_path: Path) -> None:
+    for turns in range(4):
+        client = McpClient(stdio(tmp_path))
+        starting = asyncio.create_task(client.connect())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await client.close()
+    assert not [child for child in psutil.Process().children() if "desk.py" in " ".join(child.cmdline())]

@@ -5,6 +5,7 @@ back.
 import asyncio
 import json
 
+import psutil
 import pytest
 
 from tests.integration.controller.stand import Held, Stand, until
@@ -217,6 +218,15 @@ async def test_the_gateway_is_not_fooled_by_a_foreign_lease(stand: Stand) -> Non
         "/guard/v1/pseudonyms/restore", {"sessionId": held.lease["sessionId"], "tokens": []}
     )
     assert_problem(reply, 403, "WrongSession")
+
+
+async def test_a_server_runs_before_anybody_calls_it(stand: Stand) -> None:
+    async def runs() -> bool:
+        children = psutil.Process().children(recursive=True)
+        return any("desk.py" in " ".join(child.cmdline()) for child in children)
+
+    await until(runs)
+    assert stand.desk_calls() == []
 
 
 async def test_children_of_the_controller_end_with_it(stand: Stand) -> None:

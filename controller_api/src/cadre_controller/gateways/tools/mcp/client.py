@@ -36,6 +36,12 @@ class McpClient:
         self._connecting = asyncio.Lock()
         self._next_id = 0
 
+    async def connect(self) -> None:
+        """Reach or start the server and agree on a version, once; raises McpError."""
+        async with self._connecting:
+            if not self._version and not (self._probe_stateless and await self._discover()):
+                await self._initialize()
+
     async def list_tools(self, seconds: float = _CONNECT_TIMEOUT) -> tuple[ToolInfo, ...]:
         """Everything the server offers now; raises McpError."""
         tools: list[ToolInfo] = []
@@ -62,20 +68,15 @@ class McpClient:
         await self._transport.close()
 
     async def _request(self, method: str, params: JsonObject, seconds: float) -> JsonObject:
-        await self._connect()
+        await self.connect()
         try:
             return await self._exchange(method, params, seconds)
         except McpError as error:
             if error.code != SESSION_UNKNOWN:
                 raise
         await self._disconnect()
-        await self._connect()
+        await self.connect()
         return await self._exchange(method, params, seconds)
-
-    async def _connect(self) -> None:
-        async with self._connecting:
-            if not self._version and not (self._probe_stateless and await self._discover()):
-                await self._initialize()
 
     async def _disconnect(self) -> None:
         async with self._connecting:

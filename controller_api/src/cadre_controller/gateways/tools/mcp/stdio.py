@@ -38,6 +38,8 @@ class StdioTransport:
         self._command = tuple(command)
         self._env = dict(env)
         self._process: asyncio.subprocess.Process | None = None
+        self._child: asyncio.subprocess.Process | None = None
+        """The same, until it was waited for: a child may have closed its output and not ended."""
         self._reader: asyncio.Task[None] | None = None
         self._waiting: dict[object, asyncio.Future[JsonObject]] = {}
         self._writing = asyncio.Lock()
@@ -69,15 +71,17 @@ class StdioTransport:
 
     async def close(self) -> None:
         """Stop the child: end of input first, then SIGTERM, then SIGKILL."""
-        process, self._process = self._process, None
-        if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
-            self._reader = None
+        process, self._process, self._child = self._child, None, None
+        await self._end_reader()
         if process is not None:
             await _stop(process)
         self._fail_waiting()
+
+    async def _end_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def _running(self, exchange: Exchange) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
@@ -94,8 +98,18 @@ class StdioTransport:
             message = f"the tool server's process keeps ending; next start in {pause:.0f} s"
             raise McpError("ToolServerUnreachable", message, sent=False)
         self._note_start()
+        launch = asyncio.ensure_future(self._launch())
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.shield(launch)
+        except asyncio.CancelledError:
+            # asyncio forgets a child whose start is cancelled; `close` must know it
+            await asyncio.gather(launch, return_exceptions=True)
+            raise
+
+    async def _launch(self) -> asyncio.subprocess.Process:
+        await self._end_reader()
+        try:
+            self._process = self._child = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
