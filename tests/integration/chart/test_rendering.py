@@ -85,3 +85,13 @@ def test_only_operator_and_controller_hold_a_token_of_the_cluster(helm: Helm, mo
         if obj["kind"] in WORKLOADS and pod_spec(obj).get("automountServiceAccountToken", True)
     }
     assert holders == {"cadre-operator", "cadre-controller"}
+
+
+def test_no_claim_waits_for_its_first_user(helm: Helm) -> None:
+    """Most storage classes make a volume for the first pod that wants it; `helm install --wait` waits for all."""
+    objects = helm.render("default")
+    claims = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "PersistentVolumeClaim"}
+    running = [obj for obj in objects if obj["kind"] in ("Deployment", "StatefulSet")]
+    volumes = [volume for obj in running for volume in obj["spec"]["template"]["spec"].get("volumes", [])]
+    held = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+    assert claims == held == {"cadre-backup"}
