@@ -2,13 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from cadre_api.protocol.base import type_json
-from cadre_local.errors import CadreError
-
-if TYPE_CHECKING:
-    from cadre_local.kube.target import ClusterTarget
 
 API_VERSION = "cadre.dev/v1alpha1"
 """Repeated here, as are the plurals, so that a listing does not load every schema."""
@@ -101,24 +96,6 @@ _TROUBLES = {
 def as_documents(objects: Iterable[type_json]) -> list[tuple[str, str]]:
     """Objects as (file, text) for the controller; JSON is YAML."""
     return [("chart", "\n---\n".join(json.dumps(item) for item in objects))]
-
-
-def find_agent(cluster: "ClusterTarget", name: str) -> type_json:
-    """An Agent by name, or `namespace/name`. Raises CadreError (NotFound) naming those that exist."""
-    return find_object(cluster, "Agent", name)
-
-
-def find_object(cluster: "ClusterTarget", kind: str, name: str) -> type_json:
-    """An object by name, or `namespace/name`. Raises CadreError (NotFound) naming those that exist."""
-    namespace, slash, own = name.rpartition("/")
-    place = namespace if slash else cluster.connection.namespace
-    found = cluster.kube.resources(kind, place)
-    match = next((item for item in found if dig(item, "metadata", "name") == own), None)
-    if match is None:
-        known = ", ".join(sorted(dig(item, "metadata", "name") for item in found)[:12])
-        fix = f"there are: {known}" if known else f"there is none in namespace {place}; pass --namespace"
-        raise CadreError("NotFound", f"there is no {kind} {own} in namespace {place}", fix)
-    return match
 
 
 def names(items: Sequence[type_json], field: str) -> Iterator[str]:

@@ -9,8 +9,9 @@ from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.cli.get import OTHERS, KindType
 from cadre_local.errors import CadreError, Exit
+from cadre_local.kube.find import find_object
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import KINDS, dig, find_object, key_of
+from cadre_local.objects import KINDS, dig, key_of
 from cadre_local.render.describe import render_description
 
 TASKS = 5

@@ -10,8 +10,9 @@ from cadre_api.protocol.base import type_json
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.errors import CadreError
+from cadre_local.kube.find import find_object
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import KINDS, find_object, key_of, plural_of
+from cadre_local.objects import KINDS, key_of, plural_of
 from cadre_local.render.resources import print_agents, print_resources
 from cadre_local.render.tables import print_approvals, print_permits, print_tasks
 

@@ -13,8 +13,9 @@ from cadre_local.cli.progress import Progress
 from cadre_local.client.api import CadreApi
 from cadre_local.errors import CadreError, Exit
 from cadre_local.kube.client import path_of
+from cadre_local.kube.find import find_agent
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import KINDS, as_documents, dig, find_agent, key_of
+from cadre_local.objects import KINDS, as_documents, dig, key_of
 
 POLL = 0.5
 """Seconds between looks while waiting."""

@@ -14,8 +14,9 @@ from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command
 from cadre_local.errors import CadreError
 from cadre_local.kube.client import KubeRefusedError
+from cadre_local.kube.find import find_agent
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import dig, find_agent, key_of
+from cadre_local.objects import dig, key_of
 from cadre_local.paths import file_key
 
 LABEL = "cadre.dev/agent"

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from cadre_api.protocol.base import type_json
 from cadre_local.errors import CadreError, Exit
 from cadre_local.kube.client import path_of
+from cadre_local.kube.find import find_object
 from cadre_local.kube.report import visible
 from cadre_local.kube.target import ClusterTarget
-from cadre_local.objects import KINDS, condition, dig, find_object, key_of, plural_of
+from cadre_local.objects import KINDS, condition, dig, key_of, plural_of
 
 DECISION = "cadre.dev/decision"
 HELD = "cadre.dev/held"
