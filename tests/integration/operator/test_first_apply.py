@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from cadre_local.kube.chart import ORDER
 from tests.integration.kube.cluster import collection
 from tests.integration.operator.site import Site
 
@@ -25,6 +26,20 @@ def test_a_company_may_arrive_in_any_order(site: Site, seed: int) -> None:
     failures = [line for line in operator.logs() if line.get("level") in ("error", "critical")]
     assert failures == []
     assert operator.stop() == 0
+
+
+def test_a_company_may_arrive_at_once_below_a_root_that_is_in_force(site: Site) -> None:
+    """As `kubectl apply` sends it: what an object refers to was written a moment ago."""
+    site.operator()
+    objects = sorted(site.acme(), key=lambda obj: ORDER.index(obj["kind"]))
+    root = next(i for i, obj in enumerate(objects) if obj["kind"] == "OrgNode")
+    for obj in objects[: root + 1]:
+        site.client.post(collection(obj), obj)
+    site.wait_condition("OrgNode", objects[root]["metadata"]["name"], "Accepted", "True")
+    for obj in objects[root + 1 :]:
+        reply = site.client.post(collection(obj), obj)
+        assert reply.status == 201, f"{obj['kind']} {obj['metadata']['name']}: {reply.message}"
+    site.wait_acme()
 
 
 def test_nobody_but_an_administrator_begins_a_company(site: Site) -> None:

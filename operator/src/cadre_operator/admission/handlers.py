@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import kopf
@@ -10,6 +11,7 @@ import kopf
 from cadre_api.v1alpha1 import GROUP, KINDS, VERSION, Agent
 from cadre_operator.admission.identity import identify
 from cadre_operator.admission.judge import Court, mutate, validate, validate_scale
+from cadre_operator.admission.lag import patiently, with_news
 from cadre_operator.admission.login import login_warning, signs_in
 from cadre_operator.admission.review import RefusedError, Review, read_review
 from cadre_operator.keys import Key
@@ -67,8 +69,7 @@ class Desk:
             if signs_in(review):
                 warnings.append(self._login(review, kwargs["userinfo"]))
                 return
-            court = self._court(kwargs, review.namespace)
-            warnings.extend(await validate(review, court))
+            warnings.extend(await patiently(lambda: self._validated(review, kwargs), self._world.clock))
         except RefusedError as error:
             raise self._refused(kwargs, error) from error
         self._count(review.kind, "Allowed")
@@ -85,6 +86,12 @@ class Desk:
         except RefusedError as error:
             raise self._refused(kwargs, error) from error
         self._count("Scale", "Allowed")
+
+    async def _validated(self, review: Review, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        court, world = self._court(kwargs, review.namespace), self._world
+        places = world.book.namespaces(world.book.tenant_of(review.namespace))
+        entries = (entry for place in places for entry in world.store.in_namespace(place))
+        return await validate(review, replace(court, state=with_news(court.state, entries)))
 
     def _login(self, review: Review, userinfo: Mapping[str, object]) -> str:
         groups = userinfo.get("groups")
