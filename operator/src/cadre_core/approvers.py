@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from cadre_api.units import parse_duration
+from cadre_api.v1alpha1 import Approval
 from cadre_core.model import Absence, ApprovalRule, PersonSpec, Snapshot
 
 MAX_DELEGATIONS = 8
@@ -17,6 +19,27 @@ class Level:
     persons: tuple[str, ...]
     delegated_from: tuple[tuple[str, str], ...] = ()
     """(delegate, absent person) of everyone who stands in."""
+
+
+def approval_rule(approval: Approval, node: str) -> ApprovalRule:
+    """What an approval of the chart asks for; `node`: key of its nodeRef, empty without one."""
+    always = approval.allow_always
+    return ApprovalRule(
+        by=approval.by.value,
+        role=approval.role.value,
+        person="",
+        quorum=approval.quorum,
+        separation_of_duties=approval.separation_of_duties,
+        timeout_seconds=_seconds(approval.timeout),
+        on_timeout=approval.on_timeout.value,
+        node=node,
+        always_uses=always.uses if always else 0,
+        always_seconds=_seconds(always.duration) if always else 0,
+    )
+
+
+def _seconds(duration: str) -> int:
+    return int(parse_duration(duration).total_seconds())
 
 
 def approver_chain(

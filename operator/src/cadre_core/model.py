@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from cadre_api.protocol.base import Effect
+from cadre_core.workflow.definition import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ class Snapshot:
     profiles: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Profile key -> merged view (for the directory)."""
     retention: Mapping[str, int] = field(default_factory=dict)
+    workflows: Mapping[str, Definition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

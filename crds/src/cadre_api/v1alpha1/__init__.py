@@ -119,7 +119,15 @@ from cadre_api.v1alpha1.toolserver import (
     ToolServerSpec,
     ToolServerStatus,
 )
-from cadre_api.v1alpha1.workflow import Step, TaskTemplate, Workflow, WorkflowSpec, WorkflowStatus
+from cadre_api.v1alpha1.workflow import (
+    MessageTemplate,
+    Step,
+    SubWorkflow,
+    TaskTemplate,
+    Workflow,
+    WorkflowSpec,
+    WorkflowStatus,
+)
 
 KINDS: dict[str, type[Resource]] = {
     kind.__name__: kind
@@ -176,6 +184,7 @@ __all__ = [
     "MemberRole",
     "Memory",
     "MemoryScope",
+    "MessageTemplate",
     "ModelChoice",
     "ModelProvider",
     "ModelProviderSpec",
@@ -229,6 +238,7 @@ __all__ = [
     "Status",
     "StdioServer",
     "Step",
+    "SubWorkflow",
     "Subject",
     "Target",
     "TaskTemplate",

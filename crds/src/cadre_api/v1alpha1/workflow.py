@@ -19,15 +19,13 @@ from cadre_api.v1alpha1.common import (
 )
 from cadre_api.v1alpha1.policy import Approval
 
+Values = Annotated[dict[str, Cel], Field(max_length=32)]
+
 
 class TaskTemplate(ApiModel):
     """Work for an agent: whom (role or agentRef) and what (recipe or prompt)."""
 
-    validations = (
-        exactly_one_of("role", "agent_ref"),
-        exactly_one_of("recipe", "prompt"),
-        only_with("with_", "recipe"),
-    )
+    validations = (exactly_one_of("role", "agent_ref"), exactly_one_of("recipe", "prompt"))
 
     role: Name | None = None
     """Profile whose agents may take it; the router picks one. Default: not set."""
@@ -35,27 +33,72 @@ class TaskTemplate(ApiModel):
     """One particular agent. Default: not set."""
     recipe: Name | None = None
     """Recipe of the receiver's profile. Default: not set."""
-    with_: Annotated[dict[str, Cel], Field(max_length=32)] | None = None
-    """Parameters of the recipe, as CEL over `params` and `steps`. Default: none."""
+    with_: Values | None = None
+    """Parameters of the recipe, or values for `{{ name }}` in the prompt, as CEL over `params`, `steps` and
+    `item`. Default: none."""
     prompt: Prompt | None = None
-    """Text of the task, where no recipe fits. Default: not set."""
+    """Text of the task, where no recipe fits; `{{ name }}` is filled in from `with` and the parameters.
+    Default: not set."""
+
+
+class MessageTemplate(ApiModel):
+    """A message: to whom, and what it says."""
+
+    validations = (exactly_one_of("agent_ref", "person_ref", "topic"),)
+
+    agent_ref: ObjectRef | None = None
+    """An agent. Default: not set."""
+    person_ref: ObjectRef | None = None
+    """A person. Default: not set."""
+    topic: Name | None = None
+    """Everyone who subscribed to this topic. Default: not set."""
+    text: Prompt
+    """What it says; `{{ name }}` is filled in from `with` and the parameters."""
+    with_: Values | None = None
+    """Values for the text, as CEL over `params`, `steps` and `item`. Default: none."""
+
+
+class SubWorkflow(ApiModel):
+    """Another workflow as one step."""
+
+    workflow_ref: ObjectRef
+    """The workflow to run."""
+    with_: Values | None = None
+    """Its parameters, as CEL over `params` and `steps`. Default: none."""
 
 
 class Step(ApiModel):
-    """One step; exactly one of task and approval is set."""
+    """One step; exactly one of task, approval, message, wait, data and workflow is set."""
 
-    validations = (exactly_one_of("task", "approval"),)
+    validations = (
+        exactly_one_of("task", "approval", "message", "wait", "data", "workflow"),
+        only_with("for_each", "task", "message"),
+    )
 
     name: Name
     """Name of the step; later steps and results refer to it."""
     depends_on: Annotated[tuple[Name, ...], Field(max_length=32), ListSet()] = ()
     """Steps that must have succeeded before. Default: none, so it starts at once."""
+    when: Cel | None = None
+    """Runs only if this holds, as CEL over `params` and `steps`; else it is skipped, and so is what depends
+    on skipped steps alone. Default: it runs."""
+    for_each: Cel | None = None
+    """Runs once for each element of this list, at most 100, all at once; the element is `item`, and the
+    result is the list of results. Default: it runs once."""
     task: TaskTemplate | None = None
-    """Work for an agent. Default: not set."""
+    """Work for an agent; its result is the agent's answer. Default: not set."""
     approval: Approval | None = None
-    """Waits for people. Default: not set."""
+    """Waits for people, who see what the steps before it gave. Default: not set."""
+    message: MessageTemplate | None = None
+    """Tells somebody, and waits for no answer. Default: not set."""
+    wait: Duration | None = None
+    """Waits this long. Default: not set."""
+    data: Cel | None = None
+    """Works out a value from `params` and `steps`; its result is that value. Default: not set."""
+    workflow: SubWorkflow | None = None
+    """Runs another workflow to its end; its result has those of its last steps. Default: not set."""
     timeout: Duration | None = None
-    """Longest time for the step. Default: none."""
+    """Longest time for the step; then it is stopped and has failed. Default: none."""
     on_failure: Name | None = None
     """Step to run if this one fails, before the workflow fails. Default: none."""
     compensates: Name | None = None

@@ -8,7 +8,7 @@ from cadre_core.compile.draft import Draft
 from cadre_core.compile.policies import CompiledPolicies, audit_days, build_policies
 from cadre_core.compile.profiles import merge_profiles, profile_view
 from cadre_core.compile.tree import build_nodes, build_tree
-from cadre_core.compile.workflows import check_workflows
+from cadre_core.compile.workflows import build_workflows
 from cadre_core.model import CompileResult, Snapshot
 from cadre_core.resources import Resources, ordered
 
@@ -27,7 +27,7 @@ def _compile(draft: Draft) -> Snapshot | None:
     providers = build_providers(draft)
     servers = build_tool_servers(draft)
     profiles = merge_profiles(draft)
-    check_workflows(draft)
+    workflows = build_workflows(draft, profiles)
     tree = build_tree(draft)
     if tree is None:
         return None
@@ -46,6 +46,7 @@ def _compile(draft: Draft) -> Snapshot | None:
         tool_servers=servers,
         profiles={key: profile_view(profile) for key, profile in profiles.items()},
         retention=_retention(draft, tree.root, policies),
+        workflows=workflows,
     )
 
 

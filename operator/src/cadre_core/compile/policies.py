@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cadre_api.protocol.base import Effect
-from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import (
     Agent,
     Approval,
@@ -19,6 +18,7 @@ from cadre_api.v1alpha1 import (
     Scope,
     Subject,
 )
+from cadre_core.approvers import approval_rule
 from cadre_core.compile.conditions import check_condition
 from cadre_core.compile.draft import Draft, reference_key
 from cadre_core.compile.sources import check_model, check_source, tool_source
@@ -166,22 +166,7 @@ def _approval(draft: Draft, policy: Policy, rule: PolicyRule, path: str) -> Appr
     node = ""
     if approval.node_ref is not None:
         node = draft.resolve(policy, approval.node_ref, OrgNode, f"{path}.approval.nodeRef") or ""
-    return ApprovalRule(
-        by=approval.by.value,
-        role=approval.role.value,
-        person="",
-        quorum=approval.quorum,
-        separation_of_duties=approval.separation_of_duties,
-        timeout_seconds=_seconds(approval.timeout),
-        on_timeout=approval.on_timeout.value,
-        node=node,
-        always_uses=approval.allow_always.uses if approval.allow_always else 0,
-        always_seconds=_seconds(approval.allow_always.duration) if approval.allow_always else 0,
-    )
-
-
-def _seconds(duration: str) -> int:
-    return int(parse_duration(duration).total_seconds())
+    return approval_rule(approval, node)
 
 
 def audit_days(policies: Mapping[str, Policy]) -> int:
