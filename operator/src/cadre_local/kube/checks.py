@@ -27,7 +27,7 @@ def run_all(cluster: ClusterTarget) -> Iterator[Check]:
     yield _right(cluster, "list", "agents", "cadre.dev", "seeing the chart")
     yield _right(cluster, "create", "agents", "cadre.dev", "signing in")
     if not cluster.server:
-        yield _right(cluster, "create", "pods/portforward", "", "reaching the controller", system=True)
+        yield _right(cluster, "get", "pods/portforward", "", "reaching the controller", system=True)
     yield _caught("sign-in", lambda: _signed_in(cluster))
 
 
