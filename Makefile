@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -55,11 +55,15 @@ bench-guard: $(STAMP)  ## detection: recall, precision and speed against stock p
 bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
 	@$(BIN)/python -m tests.bench
 
+torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
+	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
+
 docs: $(STAMP)  ## check links and generated references
 	$(BIN)/python -m tests.support.doclinks
 
 nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
+	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line
 	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/kind

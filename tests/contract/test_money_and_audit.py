@@ -4,19 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import jwt
 import pytest
 from jwt import PyJWK
 
-from cadre_api.protocol.guard import GuardEvent
+from cadre_api.protocol.guard import Completion, GuardEvent
 from cadre_api.protocol.tasks import TaskCreate
 from cadre_controller.errors import BudgetExceeded, NotFound
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import AuditRow, BudgetVerdict, CallOutcome, ModelCall, Span
 from cadre_core.audit import verify_chain, verify_checkpoint
-from tests.contract.conftest import TENANT
+from tests.contract.conftest import TENANT, opened
 
 pytestmark = pytest.mark.postgres
 
@@ -82,10 +83,14 @@ async def test_a_released_call_may_be_tried_again(services: Services, task: str)
     assert await spent(services, "orbit/finance") == (Decimal("0.05"), 0, 2)
 
 
-async def test_two_hundred_calls_at_the_cap(services: Services, task: str) -> None:
-    results = await asyncio.gather(
-        *(services.budgets.reserve(call(task, n)) for n in range(200)), return_exceptions=True
-    )
+async def test_a_thousand_calls_at_the_cap_of_two_controllers(
+    services: Services, task: str, dsn: str, tmp_path: Path
+) -> None:
+    async with opened(dsn, tmp_path) as other:
+        results = await asyncio.gather(
+            *((services, other)[n % 2].budgets.reserve(call(task, n)) for n in range(1000)),
+            return_exceptions=True,
+        )
     refused = [r for r in results if isinstance(r, BaseException)]
     assert len(results) - len(refused) == 50
     assert {(r.node, r.on_exceeded) for r in refused if isinstance(r, BudgetExceeded)} == {
@@ -93,6 +98,38 @@ async def test_two_hundred_calls_at_the_cap(services: Services, task: str) -> No
     }
     assert await spent(services, "orbit/finance") == (0, Decimal("5.00"), 0)
     assert await services.budgets.verdict(TENANT, "orbit/finance-1") is BudgetVerdict.DOWNSHIFT
+
+
+async def test_room_of_a_lost_lease_is_given_back_and_a_late_bill_still_counts(
+    services: Services, task: str, finance: AgentIdentity
+) -> None:
+    (lease,) = (await services.leases.claim(finance, 1, 10)).leases
+    held = await services.budgets.reserve(call(task, 1, "1.00"))
+    assert await services.budgets.sweep((TENANT,)) == 0
+    await services.leases.fail(finance, task, Completion(fence=lease.fence, reason="AgentCrashed"))
+    assert await services.budgets.sweep((TENANT,)) == 1
+    assert await spent(services, "orbit/finance") == (0, 0, 0)
+    for _ in range(2):
+        await services.budgets.settle(held, CallOutcome(30, 12, Decimal("0.25")))
+    assert await spent(services, "orbit/finance") == (Decimal("0.25"), 0, 42)
+    assert await spent(services, "orbit/orbit") == (Decimal("0.25"), 0, 42)
+
+
+async def test_a_bill_that_meets_the_release_counts_once(
+    services: Services, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = await services.budgets.reserve(call(task, 1, "1.00"))
+    known = services.kernel.db.fetch_one
+
+    async def released_after_the_look(*arguments: object) -> object:
+        row = await known(*arguments)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        assert await services.budgets.sweep((TENANT,)) == 1
+        return row
+
+    monkeypatch.setattr(type(services.kernel.db), "fetch_one", staticmethod(released_after_the_look))
+    await services.budgets.settle(held, CallOutcome(30, 12, Decimal("0.25")))
+    assert await spent(services, "orbit/finance") == (Decimal("0.25"), 0, 42)
 
 
 async def test_free_calls_pass_a_spent_budget(services: Services, task: str) -> None:

@@ -40,6 +40,8 @@ class Server:
     bin: Path | None = None
     crash: Callable[[], None] | None = None
     """Kill the server as a crash would and start it again."""
+    data: Path | None = None
+    """Its data directory, where the test may do to it what it likes."""
 
     def url(self, database: str) -> str:
         """DSN of another database on the same server."""
@@ -89,7 +91,7 @@ def _embedded() -> Iterator[Server]:
 
     def control(verb: str) -> None:
         user = {"user": running.system_user} if running.system_user else {}
-        command = [
+        command: list[str | Path] = [
             programs / "pg_ctl",
             "-D",
             folder / "data",
@@ -113,7 +115,7 @@ def _embedded() -> Iterator[Server]:
         dsn = running.get_uri()
         settings = [f"ALTER SYSTEM SET {s.replace('=', ' = ')}" for s in FAST if not s.startswith("max_")]
         run_apart(lambda: _execute(dsn, *settings, "SELECT pg_reload_conf()"))
-        yield Server("embedded", dsn, programs, lambda: control("restart"))
+        yield Server("embedded", dsn, programs, lambda: control("restart"), folder / "data")
     finally:
         control("stop")
         type(running)._instances.pop(running.pgdata, None)

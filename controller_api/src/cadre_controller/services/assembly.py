@@ -153,7 +153,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     dispatcher = Dispatcher(chart, LiveStates(kernel, freezer))
     intake = Intake(kernel, chart, dispatcher, sessions, budgets, RouteApprovals(kernel, chart), masker)
     tasks, groups = TaskService(kernel, intake, sessions, approvals), Groups(kernel)
-    messages = MessageService(kernel, chart, sessions, masker)
+    messages = MessageService(kernel, chart, sessions, masker, 2 * ttl)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
@@ -201,7 +201,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
         Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),
         Sweep("charts", max(every, 5.0), services.chart.refresh),
-        Sweep("reservations", max(every, 60.0), lambda: services.budgets.sweep(tenants())),
+        Sweep("reservations", max(every, 5.0), lambda: services.budgets.sweep(tenants())),
         Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),
         Sweep("pseudonyms", max(every, 600.0), lambda: services.pseudonyms.purge(tenants())),
     )

@@ -21,6 +21,8 @@ from cadre_controller.store.work import BudgetHold, BudgetMove, RowMissing, Stat
 from cadre_core.model import BudgetSpec, Node, Snapshot
 
 STALE = timedelta(hours=1)
+ABANDONED = "Abandoned"
+"""Result of a call whose room was given back without its word."""
 GLANCE_SECONDS = 0.5
 _NONE = Decimal(0)
 
@@ -77,12 +79,17 @@ class BudgetService:
 
     async def settle(self, reservation: Reservation, outcome: CallOutcome) -> None:
         """Turn the reservation into what was really used, once; a repetition has no effect."""
-        row = await self._open_call(reservation)
-        if row is None:
-            return
+        for _ in range(2):  # a sweep may give the room back between the look and the commit
+            row = await self._open_call(reservation, "Reserved", ABANDONED)
+            if row is None or await self._settle(reservation, row, outcome):
+                return
+
+    async def _settle(self, reservation: Reservation, row: Row, outcome: CallOutcome) -> bool:
+        """False when the call has changed meanwhile."""
         used = outcome.input_tokens + outcome.output_tokens
+        late = row["state"] == "Released"
         statements = (
-            _settlement(reservation, "Settled", outcome, self._kernel),
+            _settlement(reservation, "Settled", outcome, self._kernel, late=late),
             Statement(
                 "task_usage",
                 (
@@ -102,11 +109,11 @@ class BudgetService:
             cost={"tokens": used, outcome.currency.lower(): str(outcome.cost)},
             trace_id=row["trace_id"],
         )
-        await self._close(reservation, row, statements, (outcome.cost, used), facts, outcome.result)
+        return await self._close(reservation, row, statements, (outcome.cost, used), facts, outcome.result)
 
     async def release(self, reservation: Reservation, reason: str) -> None:
         """Give the room back: the call did not happen or cost nothing."""
-        row = await self._open_call(reservation)
+        row = await self._open_call(reservation, "Reserved")
         if row is None:
             return
         nothing = CallOutcome(0, 0, _NONE, row["currency"], result=reason)
@@ -122,11 +129,11 @@ class BudgetService:
         return tuple(await self._states(tenant, nodes))
 
     async def sweep(self, tenants: Sequence[str]) -> int:
-        """Release reservations whose call is gone (its process died)."""
+        """Give back what is held for calls that are gone: their lease ended, or their process died."""
         limit = self._kernel.clock.now() - STALE
         rows = await self._kernel.db.fetch(tenants, "model_calls_stale", limit)
         for row in rows:
-            await self.release(Reservation(row["tenant"], row["task_id"], row["call_id"]), "Abandoned")
+            await self.release(Reservation(row["tenant"], row["task_id"], row["call_id"]), ABANDONED)
         return len(rows)
 
     def _path(self, tenant: str, agent: str) -> list[Node]:
@@ -166,12 +173,15 @@ class BudgetService:
         used = {row["node"]: row for row in rows}
         return [_state(node.key, budget, used.get(node.key), starts[node.key]) for node, budget in budgets]
 
-    async def _open_call(self, reservation: Reservation) -> Row | None:
+    async def _open_call(self, reservation: Reservation, *states: str) -> Row | None:
         if reservation.already_settled:
             return None
         key = (reservation.tenant, reservation.task_id, reservation.call_id)
         row = await self._kernel.db.fetch_one(reservation.tenant, "model_call_get", *key)
-        return row if row is not None and row["state"] == "Reserved" else None
+        if row is None:
+            return None
+        abandoned = row["state"] == "Released" and row["result"] == ABANDONED
+        return row if (ABANDONED if abandoned else row["state"]) in states else None
 
     async def _close(
         self,
@@ -181,13 +191,13 @@ class BudgetService:
         spent: tuple[Decimal, int],
         facts: Facts,
         result: str,
-    ) -> None:
+    ) -> bool:
+        """Commit the end of a call; false when it has changed meanwhile."""
         tenant, task_id = reservation.tenant, reservation.task_id
         self._glances.clear()
+        held = (row["amount"], row["tokens"]) if row["state"] == "Reserved" else (_NONE, 0)
         moves = tuple(
-            BudgetMove(
-                tenant, node, datetime.fromisoformat(at), spent[0], -row["amount"], spent[1], -row["tokens"]
-            )
+            BudgetMove(tenant, node, datetime.fromisoformat(at), spent[0], -held[0], spent[1], -held[1])
             for node, at in row["holds"]
         )
         actor = system_actor(tenant, "model-gateway")
@@ -199,16 +209,19 @@ class BudgetService:
         try:
             await self._kernel.submit(work)
         except RowMissing:
-            return
+            return False
+        return True
 
 
-def _settlement(reservation: Reservation, state: str, outcome: CallOutcome, kernel: Kernel) -> Statement:
+def _settlement(
+    reservation: Reservation, state: str, outcome: CallOutcome, kernel: Kernel, *, late: bool = False
+) -> Statement:
     row = (
         reservation.tenant, reservation.task_id, reservation.call_id, state, outcome.input_tokens,
         outcome.output_tokens, outcome.cost, outcome.currency, outcome.latency_ms, outcome.result,
         kernel.clock.now(),
     )  # fmt: skip
-    return Statement("model_call_settle", row)
+    return Statement("model_call_settle_late" if late else "model_call_settle", row)
 
 
 def _state(node: str, budget: BudgetSpec, row: Row | None, start: datetime) -> BudgetState:

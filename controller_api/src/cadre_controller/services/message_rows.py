@@ -9,8 +9,6 @@ from cadre_controller.store.pool import Row
 from cadre_controller.store.work import Statement
 
 MAX_ATTEMPTS = 5
-LEASE = timedelta(seconds=30)
-"""A receiver has so long to acknowledge what was pushed to it."""
 _BASE = timedelta(seconds=2)
 _LONGEST = timedelta(minutes=5)
 

@@ -11,7 +11,7 @@ from cadre_controller.ports import Actor, AgentIdentity, Masker
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.dispatch import node_of, policy_subject
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel
-from cadre_controller.services.message_rows import LEASE, message_view, receiver_of, returned
+from cadre_controller.services.message_rows import message_view, receiver_of, returned
 from cadre_controller.services.models import HeldTask, LiveChart, Page
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.store.pool import Row
@@ -31,8 +31,17 @@ KEPT = timedelta(days=30)
 class MessageService:
     """Send, deliver, acknowledge, read, redrive."""
 
-    def __init__(self, kernel: Kernel, chart: ChartService, sessions: SessionService, masker: Masker) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        chart: ChartService,
+        sessions: SessionService,
+        masker: Masker,
+        lease: timedelta,
+    ) -> None:
+        """`lease`: a receiver has so long to acknowledge what was pushed to it."""
         self._kernel = kernel
+        self._lease = lease
         self._chart = chart
         self._sessions = sessions
         self._masker = masker
@@ -75,7 +84,7 @@ class MessageService:
         tenant, kernel = identity.tenant, self._kernel
         now = kernel.clock.now()
         rows = await kernel.db.fetch(tenant, "messages_due", tenant, f"agent:{identity.agent}", now, most)
-        until = until or now + LEASE
+        until = until or now + self._lease
         found = []
         for row in rows:
             key = (tenant, row["id"], row["attempts"], until, carrier)

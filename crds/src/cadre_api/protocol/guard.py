@@ -174,7 +174,7 @@ class ClaimResponse(Message):
     leases: tuple[Lease, ...] = ()
     cancelled: tuple[str, ...] = ()
     messages: tuple[MessageView, ...] = ()
-    """In order; each comes again unless acknowledged within 30 s."""
+    """In order; each comes again unless acknowledged within two lease times (30 s)."""
 
 
 class Heartbeat(Message):

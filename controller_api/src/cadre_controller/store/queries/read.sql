@@ -187,7 +187,12 @@ WHERE tenant = $1 AND (node, period_start) IN (
 SELECT * FROM model_calls WHERE tenant = $1 AND task_id = $2 AND call_id = $3;
 
 -- name: model_calls_stale
-SELECT * FROM model_calls WHERE state = 'Reserved' AND reserved_at <= $1 ORDER BY reserved_at LIMIT 200;
+-- Held for an attempt that is over, or for longer than any call takes.
+SELECT * FROM model_calls m
+WHERE m.state = 'Reserved' AND (m.reserved_at <= $1 OR NOT EXISTS (
+    SELECT FROM tasks t
+    WHERE t.tenant = m.tenant AND t.id = m.task_id AND t.state IN ('Running', 'Waiting') AND t.started_at <= m.reserved_at))
+ORDER BY m.reserved_at LIMIT 200;
 
 -- name: audit_list
 SELECT seq, prev_hash, hash, canonical FROM audit_events

@@ -28,6 +28,18 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigin
 WHERE m.tenant = r.tenant AND m.task_id = r.task_id AND m.call_id = r.call_id AND m.state = 'Reserved'
 RETURNING r.ord;
 
+-- name: model_call_settle_late
+-- The room was given back when the lease ended, yet the call went on: what it used is spent all the same.
+UPDATE model_calls m SET
+    state = r.state, input_tokens = r.input_tokens, output_tokens = r.output_tokens, cost = r.cost,
+    currency = r.currency, latency_ms = r.latency_ms, result = r.result, settled_at = r.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::numeric[],
+            $9::text[], $10::double precision[], $11::text[], $12::timestamptz[])
+    AS r(ord, tenant, task_id, call_id, state, input_tokens, output_tokens, cost, currency, latency_ms, result, at)
+WHERE m.tenant = r.tenant AND m.task_id = r.task_id AND m.call_id = r.call_id
+  AND m.state = 'Released' AND m.result = 'Abandoned'
+RETURNING r.ord;
+
 -- name: checkpoint_insert
 WITH r AS (
     SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
