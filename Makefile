@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard torture e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks fuzz torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -52,8 +52,14 @@ generate: $(STAMP)  ## everything generated and committed: CRDs, golden files, O
 bench-guard: $(STAMP)  ## detection: recall, precision and speed against stock presidio on unseen texts
 	@$(BIN)/python -m tests.bench.detection
 
+bench-leaks: $(STAMP)  ## the running guard under pii-leak-benchmark: no value leaves, every value comes back (3 minutes)
+	@$(BIN)/python -m tests.bench.leaks
+
 bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
 	@$(BIN)/python -m tests.bench
+
+fuzz: $(STAMP)  ## fuzz what reads strangers' bytes: streams, JSON, detection, restoring (60 s)
+	@$(BIN)/python -m tests.fuzz
 
 torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
 	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
@@ -63,6 +69,7 @@ docs: $(STAMP)  ## check links and generated references
 
 nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m tests.fuzz --seconds 600
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line

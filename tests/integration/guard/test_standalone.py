@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from cadre_detect.tokens import TOKEN_RE
-from tests.integration.guard.standalone import SCENARIO, Standalone, standalone, write_guard_file
+from tests.support.standalone import SCENARIO, Standalone, standalone, write_guard_file
 from tests.support.encodings import leaks
 from tests.support.scripted import Scripted, scripted_in_thread
 
