@@ -135,7 +135,6 @@ def test_pods_tell_readiness_failures_and_an_open_network(acme: Site) -> None:
     acme.wait_condition("Agent", "marketing-1", "Ready", "True", "Ready")
     acme.wait_condition("Agent", "marketing-1", "EgressSealed", "True", "Sealed")
 
-
     def told() -> set[str]:
         return {e["reason"] for e in acme.events("marketing-1")}
 

@@ -311,6 +311,8 @@ class AgentBody(Message):
     live: LiveBody | None
     frozen: str = ""
     """Why it is frozen; empty = it is not."""
+    queued: int = 0
+    """Tasks that wait for it, whether or not it was ever seen."""
 
 
 class AgentPage(Message):

@@ -129,5 +129,13 @@ def _agent_row(agent: EffectiveAgent, live: Row | None, load: Row | None) -> Age
             running=load["running"] if load is not None else 0,
         )
     return AgentRow(
-        agent.key, agent.node, agent.profile, agent.title, agent.purpose, agent.owner, agent.lifecycle, state
+        key=agent.key,
+        node=agent.node,
+        profile=agent.profile,
+        title=agent.title,
+        purpose=agent.purpose,
+        owner=agent.owner,
+        lifecycle=agent.lifecycle,
+        live=state,
+        queued=load["queued"] if load is not None else 0,
     )

@@ -346,3 +346,5 @@ class AgentRow:
     live: LiveAgent | None
     frozen: str = ""
     """Why it is frozen; empty = it is not."""
+    queued: int = 0
+    """Work that waits for it, whether or not it was ever seen."""

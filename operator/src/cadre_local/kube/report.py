@@ -87,7 +87,7 @@ def _agent(document: type_json, row: type_json, tokens: Mapping[str, int]) -> ty
         "profile": dig(document, "status", "profile") or dig(document, "spec", "profileRef", "name"),
         "phase": str(live.get("state") or phase) if phase in {"Idle", "Busy"} else phase or "Pending",
         "ready": condition(document, "Ready").get("status", "Unknown"),
-        "tasks": {"running": live.get("running", 0), "queued": live.get("queued", 0)},
+        "tasks": {"running": live.get("running", 0), "queued": row.get("queued", 0)},
         "tokens": tokens.get(key_of(document), 0),
         "boundary": live.get("boundary", {}),
         "reason": trouble(document),

@@ -1,5 +1,6 @@
-"""Whoever writes many objects in a row is faster than watches and compilations: what a write refers to may have
-been written a moment before, through another replica of the operator.
+"""Whoever writes many objects in a row is faster than watches and compilations.
+
+What a write refers to may have been written a moment before, through another replica of the operator.
 """
 
 import asyncio

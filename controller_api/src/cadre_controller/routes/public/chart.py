@@ -91,6 +91,7 @@ def _agent(row: AgentRow) -> AgentBody:
         lifecycle=row.lifecycle,
         live=_live(row.live, row.frozen) if row.live else None,
         frozen=row.frozen,
+        queued=row.queued,
     )
 
 

@@ -1,0 +1,1 @@
+"""The command line against a cluster: the real program, a real API server, a real operator."""
