@@ -19,7 +19,7 @@ from cadre_controller.keystore import KeyStore
 from cadre_controller.services.kernel import Kernel, system_actor
 from cadre_controller.store.committer import Committer
 from cadre_controller.store.listener import Listener
-from cadre_controller.store.pool import open_database
+from cadre_controller.store.pool import ScopedConnection, open_database
 from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.work import BudgetHold, Idempotency, Rejected, RowMissing, Statement, Work
 from tests.support.postgres import eventually, fresh_database, open_server
@@ -270,3 +270,40 @@ async def test_a_crash_of_postgres_loses_nothing_acknowledged(tmp_path: Path) ->
             await writing
             assert await stored(kernel) == acknowledged == {f"s-{n}" for n in range(160)}
             await chain_holds(kernel, 160)
+
+
+async def test_a_connection_that_lost_its_place_is_not_used_again(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[int] = []
+    known = ScopedConnection.fetch
+
+    async def out_of_step(self: asyncpg.Connection, query: str, *arguments: object) -> object:
+        if not broken:
+            broken.append(self.get_server_pid())
+            raise asyncpg.InternalClientError("cannot switch to state 11; another operation is in progress")
+        return await known(self, query, *arguments)
+
+    monkeypatch.setattr(ScopedConnection, "fetch", out_of_step)
+    with pytest.raises(Unavailable):
+        await kernel.db.fetch((), "alive")
+    async with kernel.db.connection(()) as connection:
+        assert connection.get_server_pid() not in broken
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_flush_on_such_a_connection_is_made_once_on_another(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, calls = asyncpg.Connection.fetch, itertools.count(1)
+
+    async def out_of_step(self: asyncpg.Connection, query: str, *arguments: object) -> object:
+        if "sessions" in query and next(calls) == 1:
+            raise asyncpg.InternalClientError("unexpected state")
+        return await known(self, query, *arguments)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", out_of_step)
+    await kernel.submit(session("once"))
+    assert next(calls) == 3
+    monkeypatch.undo()
+    assert await stored(kernel) == {"once"}

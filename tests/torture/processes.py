@@ -28,7 +28,7 @@ class Controller:
         self._process: subprocess.Popen[bytes] | None = None
         self._left: list[psutil.Process] = []
         self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ},
             "CADRE_DATABASE_URL": database,
             "CADRE_PUBLIC_LISTEN": self.public,
             "CADRE_GUARD_LISTEN": self.guard,

@@ -21,6 +21,8 @@ CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    # the driver lost track of a connection that broke in the middle of an exchange
+    asyncpg.InternalClientError,
 )
 SCOPE_SQL = "SELECT set_config('cadre.tenants', $1, false)"
 
@@ -68,7 +70,11 @@ class Database:
         try:
             async with self._pool.acquire(timeout=10) as connection:
                 await connection.scope_to(",".join(sorted(set(tenants))))
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:
+                    connection.terminate()  # or the pool would hand it out again, as broken as it is
+                    raise
         except CONNECTION_ERRORS as error:
             raise Unavailable(f"the database does not answer ({type(error).__name__})") from error
 
