@@ -27,8 +27,9 @@ class Controller:
         self._log = root / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._left: list[psutil.Process] = []
+        kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
         self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ},
+            **{name: os.environ[name] for name in kept if name in os.environ},
             "CADRE_DATABASE_URL": database,
             "CADRE_PUBLIC_LISTEN": self.public,
             "CADRE_GUARD_LISTEN": self.guard,
