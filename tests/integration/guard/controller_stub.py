@@ -201,6 +201,8 @@ class _Routes:
     async def claim(self, request: web.Request) -> web.Response:
         wait = float((await request.json())["waitSeconds"])
         for _ in range(int(min(wait, 5) / 0.02)):
+            if request.transport is None:  # who asked is gone; a lease would be lost with the answer
+                break
             if not self.c.leases.empty() and self.c.in_force():
                 return web.json_response({"leases": [self.c.leases.get_nowait()]})
             await asyncio.sleep(0.02)

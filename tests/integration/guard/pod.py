@@ -86,7 +86,7 @@ class PodOnHost:
             **environment,
         }
         goose = Path("/nowhere")  # in a pod the guard is told of no program
-        process = guard_process(self.controller, goose, self.root, **settings)
+        process = guard_process(self.controller, goose, self.root, stderr=False, **settings)
         self.guard = await self.stack.enter_async_context(process)
 
     async def start_agent(self) -> None:
