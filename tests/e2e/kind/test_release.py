@@ -25,4 +25,4 @@ def test_every_agent_of_the_example_gets_ready(lab: Lab, company: People) -> Non
     told = company.done("l-brandt", "status")
     assert "finance-1" in told
     assert "marketing-1" in told
-    assert "as l-brandt" in company.done("l-brandt", "doctor")
+    assert "as acme/l-brandt of acme" in company.done("l-brandt", "doctor")
