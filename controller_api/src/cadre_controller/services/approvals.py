@@ -2,6 +2,7 @@
 never by nobody."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from cadre_api.protocol.base import type_json
@@ -127,31 +128,46 @@ class ApprovalService:
         node, agent = await self._step_place(actor, session_id)
         masked = (await self._masker.mask_json(tenant, session_id, payload, self._rules(tenant, agent))).value
         arguments: type_json = masked if isinstance(masked, dict) else {"payload": masked}
-        row = await self._kernel.db.fetch_one(tenant, "approval_of_step", tenant, session_id, step_id)
+        rule = ApprovalRule("ReportingLine", approver_role or "Head", "", 1, True, _STEP_TIMEOUT, "Escalate")
+        draft = ApprovalDraft(
+            kind=ApprovalKind.STEP,
+            session_id=session_id,
+            step_id=step_id,
+            agent=agent,
+            node=node,
+            requester=requester or actor.id,
+            arguments=arguments,
+            requirements=panels.requirements_of([("builtin/step", rule)], self._kernel.clock.now()),
+        )
+        return await self.request_once(tenant, draft)
+
+    async def request_once(self, tenant: str, draft: ApprovalDraft) -> ApprovalView:
+        """The approval of a step of a session, found again or asked for now; its arguments are masked.
+
+        Raises Denied(StepChanged).
+        """
+        key = (tenant, draft.session_id, draft.step_id)
+        row = await self._kernel.db.fetch_one(tenant, "approval_of_step", *key)
         if row is None:
-            rule = ApprovalRule(
-                "ReportingLine", approver_role or "Head", "", 1, True, _STEP_TIMEOUT, "Escalate"
-            )
-            draft = ApprovalDraft(
-                kind=ApprovalKind.STEP,
-                session_id=session_id,
-                step_id=step_id,
-                agent=agent,
-                node=node,
-                requester=requester or actor.id,
-                arguments=arguments,
-                requirements=panels.requirements_of([("builtin/step", rule)], self._kernel.clock.now()),
-            )
             await self._ask(tenant, draft, None)
-            row = await self._kernel.db.fetch_one(tenant, "approval_of_step", tenant, session_id, step_id)
+            row = await self._kernel.db.fetch_one(tenant, "approval_of_step", *key)
         if row is None:
             raise Conflict("StateChanged", "the approval could not be created", "retry")
         stored = await self._row(tenant, row["id"])
-        if stored["arguments"] != arguments:
+        if stored["arguments"] != draft.arguments:
             raise Denied(
-                "StepChanged", f"the step {step_id} was asked with another text", "use another step id"
+                "StepChanged", f"the step {draft.step_id} was asked with another text", "use another step id"
             )
         return self._view(stored)
+
+    async def withdraw(self, actor: Actor, approval_id: str) -> None:
+        """Nobody needs the answer any more; one that was given stays. Raises NotFound."""
+        row = await self._row(actor.tenant, approval_id)
+        if row["state"] != ApprovalState.PENDING:
+            return
+        verdict = Verdict(ApprovalState.EXPIRED, _requirements(row), "Withdrawn")
+        with suppress(RowMissing):
+            await self._commit(actor, row, verdict, "approval.withdraw", (), {})
 
     async def get(self, tenant: str, approval_id: str) -> ApprovalView:
         """As stored (masked), with who may decide now. Raises NotFound."""

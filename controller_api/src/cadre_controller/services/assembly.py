@@ -38,9 +38,11 @@ from cadre_controller.services.route_approvals import RouteApprovals
 from cadre_controller.services.schedules import ScheduleService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
+from cadre_controller.services.step_effects import StepEffects
 from cadre_controller.services.sweeps import Sweep, Sweeper
 from cadre_controller.services.tasks import TaskService
 from cadre_controller.services.webhooks import WebhookService
+from cadre_controller.services.workflows import WorkflowService
 from cadre_controller.store.committer import Committer
 from cadre_controller.store.listener import Listener
 from cadre_controller.store.migrate import migrate
@@ -76,6 +78,7 @@ class Services:
     groups: Groups
     reminders: Reminders
     webhooks: WebhookService
+    workflows: WorkflowService
     messages: MessageService
     history: HistoryService
     leases: LeaseService
@@ -154,6 +157,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     intake = Intake(kernel, chart, dispatcher, sessions, budgets, RouteApprovals(kernel, chart), masker)
     tasks, groups = TaskService(kernel, intake, sessions, approvals), Groups(kernel)
     messages = MessageService(kernel, chart, sessions, masker, 2 * ttl)
+    effects = StepEffects(kernel, chart, tasks, approvals, messages, sessions)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
@@ -167,6 +171,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         groups=groups,
         reminders=Reminders(kernel, chart, approvals),
         webhooks=WebhookService(kernel),
+        workflows=WorkflowService(kernel, chart, sessions, masker, effects),
         messages=messages,
         history=HistoryService(kernel),
         leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, messages, ttl),
@@ -195,6 +200,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
     return (
         Sweep("leases", every, lambda: services.leases.reap(tenants())),
         Sweep("approvals", every, lambda: services.approvals.sweep(tenants())),
+        Sweep("workflows", every, lambda: services.workflows.sweep(tenants())),
         Sweep("reminders", every, lambda: services.reminders.sweep(tenants())),
         Sweep("messages", every, lambda: services.messages.sweep(tenants())),
         Sweep("groups", every, lambda: services.groups.sweep(tenants())),

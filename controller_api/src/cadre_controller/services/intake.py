@@ -33,6 +33,9 @@ class Origin:
     """What else a task comes from than a request."""
 
     schedule_id: str = ""
+    execution_id: str = ""
+    session_id: str = ""
+    """Session whose tokens the prompt may carry; it is above the task's own."""
 
 
 BY_HAND = Origin()
@@ -62,6 +65,11 @@ class _Request:
     origin: Origin
     approval: Asked | None
     """Set when policy holds it until a person agrees."""
+
+    @property
+    def above(self) -> str:
+        """The session that it comes from: the calling agent's, or a workflow's."""
+        return self.parent.session_id if self.parent is not None else self.origin.session_id
 
     @property
     def trace_id(self) -> str:
@@ -203,11 +211,9 @@ class Intake:
         """Mask prompt and context for the agent's session; a calling agent's own tokens are passed on."""
         actor, tenant, agent = request.actor, request.actor.tenant, request.agent
         text = _filled(agent, request.body)
-        if request.parent is not None:
+        if above := request.above:
             texts = (text, *request.body.context.values())
-            await self._sessions.regrant(
-                tenant, request.parent.session_id, request.session_id, texts, actor=actor
-            )
+            await self._sessions.regrant(tenant, above, request.session_id, texts, actor=actor)
         rules: GuardRules = self._chart.guard_rules(tenant, agent.key)
         given = [text, dict(request.body.context)]
         masked = await self._masker.mask_json(tenant, request.session_id, given, rules)
@@ -254,6 +260,7 @@ class Intake:
             "parent": view.parent_task_id,
             "group": view.group_id,
             "schedule": view.schedule_id,
+            "execution": request.origin.execution_id,
         }
         target, traced = f"task:{view.id}", view.trace_id
         entries = (
@@ -278,8 +285,8 @@ class Intake:
         )
         if not request.new_session:
             return joins
-        above = request.parent.session_id if request.parent is not None else ""
-        return (Statement("session_insert", (tenant, view.session_id, request.actor.id, above, now)), *joins)
+        opening = (tenant, view.session_id, request.actor.id, request.above, now)
+        return (Statement("session_insert", opening), *joins)
 
     def _row(self, request: _Request, view: TaskView, masked: _Masked) -> tuple[object, ...]:
         parent, body = request.parent, request.body

@@ -47,18 +47,27 @@ class MessageService:
         self._masker = masker
 
     async def send(
-        self, actor: Actor, given: MessageSend, *, key: str = "", held: HeldTask | None = None
+        self,
+        actor: Actor,
+        given: MessageSend,
+        *,
+        key: str = "",
+        held: HeldTask | None = None,
+        from_session: str = "",
     ) -> tuple[str, ...]:
         """Commit a message for each receiver; the same key sends it once. Returns the ids.
+
+        `from_session`: the session whose tokens the body may carry, else that of the task.
 
         Raises Denied, NotFound(UnknownReceiver), RateLimited, MaskingFailed, IdempotencyKeyReused.
         """
         tenant, live = actor.tenant, self._chart.current(actor.tenant)
+        from_session = held.session_id if held is not None else from_session
         receivers = await self._receivers(live, actor, given, held)
         ids = tuple(self._kernel.ids.new("msg") for _ in receivers)
         statements: list[Statement] = []
         for receiver, message_id in zip(receivers, ids, strict=True):
-            text = await self._masked(actor, message_id, receiver, given.body, held)
+            text = await self._masked(actor, message_id, receiver, given.body, from_session)
             statements.append(self._insert(actor, given, receiver, message_id, text, held))
         facts = Facts({"to": given.to, "receivers": len(ids), "type": given.type, "ids": list(ids)})
         work = Work(
@@ -241,12 +250,12 @@ class MessageService:
         return decision.message or decision.reason
 
     async def _masked(
-        self, actor: Actor, message_id: str, receiver: str, body: str, held: HeldTask | None
+        self, actor: Actor, message_id: str, receiver: str, body: str, from_session: str
     ) -> str:
         """The text with tokens that are granted to this message."""
         tenant = actor.tenant
-        if held is not None:
-            await self._sessions.regrant(tenant, held.session_id, message_id, (body,), actor=actor)
+        if from_session:
+            await self._sessions.regrant(tenant, from_session, message_id, (body,), actor=actor)
         agent = receiver.removeprefix("agent:") if receiver.startswith("agent:") else ""
         rules = self._chart.guard_rules(tenant, agent)
         return (await self._masker.mask(tenant, message_id, body, rules)).text

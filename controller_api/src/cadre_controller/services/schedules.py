@@ -1,12 +1,10 @@
 """Tasks that come again: a sealed request and a cron expression; each run is permitted and routed anew."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from pydantic import ValidationError
 
-from cadre_api.protocol.base import ActorType
 from cadre_api.protocol.tasks import TaskCreate
 from cadre_controller.errors import CadreError, Conflict, InvalidInput, NotFound
 from cadre_controller.ports import Actor
@@ -14,6 +12,7 @@ from cadre_controller.services.chart import ChartService
 from cadre_controller.services.intake import Origin
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.models import Page, Schedule
+from cadre_controller.services.owners import owner
 from cadre_controller.services.tasks import TaskService
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
@@ -87,7 +86,7 @@ class ScheduleService:
         tenant, schedule_id, now = row["tenant"], row["id"], self._kernel.clock.now()
         task_id, reason = "", ""
         try:
-            actor = self._owner(row)
+            actor = owner(self._chart, tenant, row["actor"], row["person"])
             key = f"schedule:{schedule_id}:{row['next_at'].isoformat()}"
             made = await self._tasks.create(
                 actor, self._task(row), idempotency_key=key, origin=Origin(schedule_id)
@@ -103,16 +102,6 @@ class ScheduleService:
             await self._kernel.submit(Work(tenant, (ran,)))
         except RowMissing:
             return
-
-    def _owner(self, row: Row) -> Actor:
-        """Whoever made it, with the rights they have today. Raises NotFound when they are gone."""
-        actor = Actor(row["tenant"], ActorType.PERSON, row["actor"])
-        if not row["person"]:
-            return replace(actor, role="TenantAdmin")
-        person = self._chart.current(row["tenant"]).snapshot.persons.get(row["person"])
-        if person is None:
-            raise NotFound("UnknownPerson", "who made the schedule is gone", "make it anew")
-        return replace(actor, person=row["person"], clearance=frozenset(person.clearance))
 
     def _task(self, row: Row) -> TaskCreate:
         keys = self._kernel.keystore.tenant(row["tenant"])

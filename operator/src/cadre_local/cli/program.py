@@ -29,6 +29,7 @@ COMMANDS = {
     "suspend": ("cadre_local.cli.lifecycle:suspend", "Let an agent finish, then stop it."),
     "resume": ("cadre_local.cli.lifecycle:resume", "Let a suspended agent work again."),
     "task": ("cadre_local.cli.task:task", "Give work to agents and follow it."),
+    "workflow": ("cadre_local.cli.workflow:workflow", "Run processes of several steps."),
     "chat": ("cadre_local.cli.chat:chat", "Talk with one agent."),
     "approvals": ("cadre_local.cli.approvals:approvals", "List what waits for a person."),
     "approve": ("cadre_local.cli.approvals:approve", "Approve exactly what is shown."),
@@ -41,7 +42,7 @@ COMMANDS = {
     "guard": ("cadre_local.cli.guard:guard", "Scan and mask text on this machine."),
     "completion": ("cadre_local.cli.completion:completion", "Print the completion script of a shell."),
 }
-ALIASES = {"tasks": "task"}
+ALIASES = {"tasks": "task", "workflows": "workflow"}
 
 
 @click.group(

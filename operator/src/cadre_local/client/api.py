@@ -17,6 +17,7 @@ from cadre_api.protocol.tasks import (
     TaskEvent,
     TaskView,
 )
+from cadre_api.protocol.workflows import ExecutionView, WorkflowView
 from cadre_local.client.http import HttpClient
 from cadre_local.client.sse import parse_events
 from cadre_local.errors import CadreError, Exit
@@ -141,6 +142,35 @@ class CadreApi:
         """Let nothing more through by a permit."""
         self.http.json("DELETE", f"/api/v1/permits/{quote(permit_id)}", {})
 
+    def workflows(self) -> tuple[WorkflowView, ...]:
+        """Workflows of the chart."""
+        return tuple(WorkflowView.model_validate(item) for item in self.items("/api/v1/workflows"))
+
+    def execute(self, workflow: str, parameters: type_json, key: str = "") -> ExecutionView:
+        """Begin a run; the same key never begins a second one."""
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
+        path = f"/api/v1/workflows/{quote(workflow, safe='')}/execute"
+        return _execution(self.http.json("POST", path, {"parameters": parameters}, headers))
+
+    def executions(self, workflow: str = "", state: str = "", limit: int = 50) -> tuple[ExecutionView, ...]:
+        """Newest first."""
+        given = {"workflow": workflow, "state": state, "limit": limit}
+        query = urlencode({key: value for key, value in given.items() if value})
+        return tuple(_execution(item) for item in self.items(f"/api/v1/executions?{query}"))
+
+    def execution(self, execution_id: str) -> ExecutionView:
+        """One run with its timeline."""
+        return _execution(self.http.json("GET", f"/api/v1/executions/{quote(execution_id)}"))
+
+    def cancel_execution(self, execution_id: str) -> ExecutionView:
+        """Stop what runs and undo what is done."""
+        return _execution(self.http.json("POST", f"/api/v1/executions/{quote(execution_id)}/cancel", {}))
+
+    def retry_execution(self, execution_id: str, step: str) -> ExecutionView:
+        """Run a step again, and all that depends on it."""
+        path = f"/api/v1/executions/{quote(execution_id)}/retry"
+        return _execution(self.http.json("POST", path, {"step": step}))
+
     def agents(self) -> tuple[type_json, ...]:
         """Agents with their live state."""
         return self.items("/api/v1/agents")
@@ -165,6 +195,10 @@ class CadreApi:
         except CadreError:
             return False
         return True
+
+
+def _execution(value: type_json) -> ExecutionView:
+    return ExecutionView.model_validate(value)
 
 
 def _list(value: object) -> tuple[type_json, ...]:

@@ -14,6 +14,7 @@ from cadre_controller.routes.public import (
     tasks,
     tokens,
     traces,
+    workflows,
 )
 
 TABLES = (
@@ -29,5 +30,6 @@ TABLES = (
     freeze.TABLE,
     messages.TABLE,
     queue.TABLE,
+    workflows.TABLE,
     traces.TABLE,
 )

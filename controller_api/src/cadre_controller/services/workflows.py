@@ -1,0 +1,366 @@
+"""Runs of workflows: begun by a person, looked at whenever something changed, each look one commit.
+
+A look reads what is recorded, asks the planner what follows, begins what is to begin, and records it. Whoever
+crashes in between repeats the look: effects are keyed, and a record is written once.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cadre_api.protocol.base import type_json
+from cadre_api.protocol.workflows import ExecutionView, WorkflowView
+from cadre_api.v1alpha1 import WorkflowSpec
+from cadre_controller.errors import CadreError, Conflict, InvalidInput, NotFound
+from cadre_controller.ports import Actor, Masker
+from cadre_controller.services.chart import ChartService
+from cadre_controller.services.execution_rows import (
+    FINAL,
+    Begun,
+    current,
+    execution_again,
+    execution_update,
+    execution_view,
+    record_of,
+    step_put,
+    workflow_view,
+)
+from cadre_controller.services.kernel import Facts, Kernel, dump, system_actor
+from cadre_controller.services.models import Page
+from cadre_controller.services.owners import owner
+from cadre_controller.services.sessions import SessionService
+from cadre_controller.services.step_effects import StepEffects
+from cadre_controller.store.pool import Row
+from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work
+from cadre_core.canonical import digest
+from cadre_core.workflow import (
+    Definition,
+    Plan,
+    Record,
+    Run,
+    RunState,
+    Start,
+    StepState,
+    check_parameters,
+    definition_of,
+    plan,
+    steps_to_repeat,
+)
+from cadre_core.workflow.expressions import as_text
+
+_LOG = logging.getLogger(__name__)
+_LOOKS = 50
+"""Looks in a row at one run, while each finds something to do."""
+_BUSY = frozenset({429, 503})
+_PAUSE = timedelta(seconds=5)
+
+
+class WorkflowService:
+    """Start, list, show, cancel, retry, and go on."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        chart: ChartService,
+        sessions: SessionService,
+        masker: Masker,
+        effects: StepEffects,
+    ) -> None:
+        self._kernel = kernel
+        self._chart = chart
+        self._sessions = sessions
+        self._masker = masker
+        self._effects = effects
+
+    def workflows(self, tenant: str) -> tuple[WorkflowView, ...]:
+        """Those of the chart, by name."""
+        found = self._chart.current(tenant).snapshot.workflows
+        return tuple(workflow_view(found[key]) for key in sorted(found))
+
+    def workflow(self, tenant: str, name: str) -> Definition:
+        """By key, or by name where only one has it. Raises NotFound(UnknownWorkflow)."""
+        found = self._chart.current(tenant).snapshot.workflows
+        keys = [key for key in sorted(found) if key == name or key.partition("/")[2] == name]
+        if len(keys) != 1:
+            known = ", ".join(sorted(found)) or "none"
+            raise NotFound("UnknownWorkflow", f"there is no one workflow {name}", f"use one of: {known}")
+        return found[keys[0]]
+
+    async def start(
+        self, actor: Actor, name: str, given: type_json, *, idempotency_key: str = ""
+    ) -> ExecutionView:
+        """A durable run, or the one that this key began before.
+
+        Raises NotFound(UnknownWorkflow), InvalidInput(BadParameters), MaskingFailed.
+        """
+        definition, tenant = self.workflow(actor.tenant, name), actor.tenant
+        execution_id = self._kernel.ids.new("exe")
+        opening = await self._opening(actor, definition, given, execution_id)
+        facts = Facts({"workflow": definition.key, "definition": _version(definition)})
+        entry = self._kernel.audit(actor, "workflow.start", f"execution:{execution_id}", "ok", facts)
+        once = None
+        if idempotency_key:
+            wanted = digest({"actor": actor.id, "workflow": definition.key, "parameters": given})
+            scope = f"executions.create:{actor.id}"
+            once = Idempotency(tenant, scope, idempotency_key, wanted, {"id": execution_id})
+        outcome = await self._kernel.submit(Work(tenant, opening, audit=(entry,), idempotency=once))
+        if outcome.replayed is not None:
+            return await self.get(tenant, str(outcome.replayed["id"]))
+        await self._try_on(tenant, execution_id)
+        return await self.get(tenant, execution_id)
+
+    async def get(self, tenant: str, execution_id: str) -> ExecutionView:
+        """As stored (masked), with its timeline. Raises NotFound(UnknownExecution)."""
+        row = await self._row(tenant, execution_id)
+        steps = await self._kernel.db.fetch(tenant, "execution_steps", tenant, execution_id)
+        return execution_view(row, steps)
+
+    async def list(
+        self,
+        tenant: str,
+        *,
+        state: str = "",
+        workflow: str = "",
+        requester: str = "",
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page[ExecutionView]:
+        """Newest first, without timelines; `cursor` is the id the last page ended with."""
+        rows = await self._kernel.db.fetch(
+            tenant, "execution_list", tenant, state, workflow, requester, cursor, limit + 1
+        )
+        items = tuple(execution_view(row) for row in rows[:limit])
+        return Page(items, items[-1].id if len(rows) > limit else "")
+
+    async def cancel(self, actor: Actor, execution_id: str) -> ExecutionView:
+        """Stop what runs and undo what is done. A run that has ended stays as it is. Raises NotFound."""
+        row = await self._row(actor.tenant, execution_id)
+        if row["state"] in FINAL or row["cancelled"]:
+            return await self.get(actor.tenant, execution_id)
+        change = execution_again(row, RunState(row["state"]), cancelled=True)
+        await self._change(actor, execution_id, "workflow.cancel", (change,), {})
+        return await self.get(actor.tenant, execution_id)
+
+    async def retry(self, actor: Actor, execution_id: str, step: str) -> ExecutionView:
+        """Run a step of an ended run again, with all that depends on it and all that was undone.
+
+        Raises NotFound(UnknownExecution, UnknownStep), Conflict(NotEnded).
+        """
+        tenant, row = actor.tenant, await self._row(actor.tenant, execution_id)
+        definition = self._definition(row)
+        normal = [s.name for s in definition.order]
+        if step not in normal:
+            raise NotFound("UnknownStep", f"there is no step {step}", f"use one of: {', '.join(normal)}")
+        if row["state"] not in FINAL or row["parent_id"]:
+            raise Conflict(
+                "NotEnded",
+                "only a run of its own that has ended can be repeated",
+                f"repeat {row['parent_id']}" if row["parent_id"] else "cancel it, or wait",
+            )
+        rows = current(await self._kernel.db.fetch(tenant, "execution_steps", tenant, execution_id))
+        names = steps_to_repeat(definition, _records(rows), step)
+        repeat = (tenant, execution_id, ",".join(sorted(names)))
+        again = execution_again(row, RunState.RUNNING, round_=row["round"] + 1)
+        changes = (again, Statement("execution_steps_repeat", repeat, expect_row=False))
+        await self._change(actor, execution_id, "workflow.retry", changes, {"steps": sorted(names)})
+        return await self.get(tenant, execution_id)
+
+    async def sweep(self, tenants: Sequence[str]) -> int:
+        """Go on with every run in which something changed; returns how many."""
+        rows = await self._kernel.db.fetch(tenants, "executions_due", self._kernel.clock.now())
+        for row in rows:
+            await self._try_on(row["tenant"], row["id"])
+        return len(rows)
+
+    async def _try_on(self, tenant: str, execution_id: str) -> None:
+        """Go on now; a run that cannot is tried again later, and holds up no other."""
+        try:
+            await self.go_on(tenant, execution_id)
+        except Exception as error:
+            reason = error.reason if isinstance(error, CadreError) else type(error).__name__
+            _LOG.warning("a workflow cannot go on", extra={"execution": execution_id, "reason": reason})
+
+    async def go_on(self, tenant: str, execution_id: str) -> None:
+        """Look at a run as long as there is something to do now."""
+        for _ in range(_LOOKS):
+            row = await self._row(tenant, execution_id)
+            if row["state"] in FINAL or not await self._look(row):
+                return
+
+    async def _look(self, row: Row) -> bool:
+        """One look; returns whether another one is due at once."""
+        tenant, kernel = row["tenant"], self._kernel
+        definition, now = self._definition(row), kernel.clock.now()
+        rows = current(await kernel.db.fetch(tenant, "execution_steps", tenant, row["id"]))
+        ended = await self._ended(row, rows)
+        records = _records(rows) | {record.key: record for record in ended}
+        following = plan(definition, Run(row["params"], records, row["cancelled"]), now)
+        await self._stop(row, rows, following)
+        begun, statements, busy = await self._begin(row, definition, following)
+        facts = [Begun(record) for record in (*ended, *following.records)]
+        # what the planner found out counts more than how the effect ended meanwhile
+        latest = {b.record.key: b for b in (*facts, *begun)}
+        puts = tuple(step_put(row, definition, b, now) for b in latest.values())
+        more = bool(following.stops) or any(b.record.done for b in begun)
+        if busy:
+            following = _later(following, now + _PAUSE)
+        update = execution_update(row, following, now, poked=more and not busy)
+        try:
+            await kernel.submit(self._work(row, following, (update, *puts, *statements), latest))
+        except RowMissing as error:
+            if error.query != "execution_update":
+                raise
+            return True
+        return more and not busy
+
+    async def _ended(self, row: Row, rows: Sequence[Row]) -> tuple[Record, ...]:
+        running = [found for found in rows if found["state"] == StepState.RUNNING]
+        looked = [await self._effects.look(row, found) for found in running]
+        return tuple(record for record in looked if record is not None)
+
+    async def _stop(self, row: Row, rows: Sequence[Row], following: Plan) -> None:
+        wanted = {record.key for record in following.stops}
+        for found in rows:
+            if (found["name"], found["item"]) not in wanted or found["state"] != StepState.RUNNING:
+                continue
+            if found["kind"] == "workflow":
+                await self.cancel(system_actor(row["tenant"], "workflows"), found["ref"])
+            else:
+                await self._effects.stop(row, found)
+
+    async def _begin(
+        self, row: Row, definition: Definition, following: Plan
+    ) -> tuple[tuple[Begun, ...], tuple[Statement, ...], bool]:
+        """Begin what is to begin; a refusal fails the step, an overload puts it off."""
+        begun: list[Begun] = []
+        statements: list[Statement] = []
+        for start in following.starts:
+            try:
+                actor = owner(self._chart, row["tenant"], row["requester"], row["person"])
+                if start.step.workflow is not None:
+                    child, opening = await self._child(row, definition, actor, start)
+                    statements += opening
+                    begun.append(child)
+                else:
+                    begun.append(await self._effects.begin(row, definition, actor, start))
+            except CadreError as refusal:
+                if refusal.status in _BUSY:
+                    return tuple(begun), tuple(statements), True
+                begun.append(Begun(_refused(start, refusal)))
+        return tuple(begun), tuple(statements), False
+
+    async def _child(
+        self, row: Row, definition: Definition, actor: Actor, start: Start
+    ) -> tuple[Begun, tuple[Statement, ...]]:
+        """A run that belongs to a step; it begins in the commit that records the step."""
+        called = start.step.workflow
+        assert called is not None
+        other = self.workflow(row["tenant"], definition.key_of(called.workflow_ref))
+        key = f"{row['tenant']}\x00{row['id']}\x00{row['round']}\x00{start.step.name}"
+        child_id = f"exe_{hashlib.sha256(key.encode()).hexdigest()[:26]}"
+        opening = await self._opening(actor, other, dict(start.values), child_id, row)
+        record = Record(start.step.name, start.item, StepState.RUNNING, due=start.due)
+        return Begun(record, child_id), opening
+
+    async def _opening(
+        self,
+        actor: Actor,
+        definition: Definition,
+        given: Mapping[str, object],
+        execution_id: str,
+        parent: Row | None = None,
+    ) -> tuple[Statement, ...]:
+        """Statements that begin a run: its session, with masked parameters, and itself."""
+        tenant, now = actor.tenant, self._kernel.clock.now()
+        values, problems = check_parameters(definition.spec.parameters, given)
+        if problems:
+            raise InvalidInput("BadParameters", "; ".join(problems)[:1000], "give each as it is declared")
+        session_id = self._kernel.ids.new("ses")
+        above = parent["session_id"] if parent is not None else ""
+        if parent is not None:
+            await self._sessions.regrant(tenant, above, session_id, [as_text(values)], actor=actor)
+        rules = self._chart.guard_rules(tenant, "")
+        masked = (await self._masker.mask_json(tenant, session_id, values, rules)).value
+        spec = definition.spec.model_dump_json(by_alias=True, exclude_none=True).encode()
+        sealed = self._kernel.keystore.tenant(tenant).seal(spec, _context(tenant, execution_id))
+        run = (
+            tenant, execution_id, definition.key, sealed, dump(masked), actor.id, actor.person, session_id,
+            parent["id"] if parent is not None else "", now,
+        )  # fmt: skip
+        return (
+            Statement("session_insert", (tenant, session_id, actor.id, above, now)),
+            Statement("participant_put", (tenant, session_id, actor.id, now)),
+            Statement("execution_insert", run),
+        )
+
+    async def _change(
+        self,
+        actor: Actor,
+        execution_id: str,
+        action: str,
+        statements: tuple[Statement, ...],
+        data: dict[str, object],
+    ) -> None:
+        entry = self._kernel.audit(actor, action, f"execution:{execution_id}", "ok", Facts(data))
+        try:
+            await self._kernel.submit(Work(actor.tenant, statements, audit=(entry,)))
+        except RowMissing:
+            raise Conflict("StateChanged", "the run went on meanwhile", "try again") from None
+        await self._try_on(actor.tenant, execution_id)
+
+    def _work(
+        self,
+        row: Row,
+        following: Plan,
+        statements: tuple[Statement, ...],
+        latest: Mapping[tuple[str, int], Begun],
+    ) -> Work:
+        tenant, target = row["tenant"], f"execution:{row['id']}"
+        steps = [f"{name}:{item}:{b.record.state.value}" for (name, item), b in sorted(latest.items())]
+        entries = []
+        if steps or following.state.value != row["state"]:
+            facts = Facts({"steps": steps, "reason": following.reason, "round": row["round"]})
+            actor = system_actor(tenant, "workflows")
+            entries = [self._kernel.audit(actor, "workflow.look", target, following.state.value, facts)]
+        channels = (f"execution:{tenant}:{row['id']}",)
+        return Work(tenant, statements, frozenset({target}), audit=tuple(entries), notify=channels)
+
+    def _definition(self, row: Row) -> Definition:
+        keys = self._kernel.keystore.tenant(row["tenant"])
+        spec = keys.unseal(row["sealed"], _context(row["tenant"], row["id"]))
+        return definition_of(row["workflow"], WorkflowSpec.model_validate_json(spec))
+
+    async def _row(self, tenant: str, execution_id: str) -> Row:
+        row = await self._kernel.db.fetch_one(tenant, "execution_get", tenant, execution_id)
+        if row is None:
+            raise NotFound("UnknownExecution", f"there is no run {execution_id}", "list the executions")
+        return row
+
+
+def _records(rows: Sequence[Row]) -> dict[tuple[str, int], Record]:
+    return {(row["name"], row["item"]): record_of(row) for row in rows}
+
+
+def _refused(start: Start, refusal: CadreError) -> Record:
+    return Record(
+        start.step.name,
+        start.item,
+        StepState.FAILED,
+        reason=refusal.reason,
+        message=refusal.message,
+    )
+
+
+def _later(following: Plan, at: datetime) -> Plan:
+    """The same, to be looked at again then."""
+    return replace(following, due=min(at, following.due or at))
+
+
+def _version(definition: Definition) -> str:
+    return digest(definition.spec.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _context(tenant: str, execution_id: str) -> str:
+    return f"execution\x00{tenant}\x00{execution_id}"
