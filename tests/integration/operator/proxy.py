@@ -46,8 +46,9 @@ class Proxy:
     watches: set[web.StreamResponse] = field(default_factory=set)
     block_watches: bool = False
     expire_watches: bool = False
-    expired: int = 0
-    """Answer the next watches that their version is too old, as after a long cut."""
+    """Answer watches that their version is too old, as after a long cut."""
+    expired: set[str] = field(default_factory=set)
+    """What was watched (plural) by those that were answered so."""
     _transports: set[asyncio.Transport] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -56,11 +57,11 @@ class Proxy:
         return [one for one in self.written if one.counts]
 
     def cut(self) -> None:
-        """Cut all open connections, watches included."""
+        """Cut all open connections, watches included; afterwards none of them tells anything more."""
         assert self.loop is not None
-        self.loop.call_soon_threadsafe(self._cut)
+        asyncio.run_coroutine_threadsafe(self._cut(), self.loop).result(60)
 
-    def _cut(self) -> None:
+    async def _cut(self) -> None:
         for transport in list(self._transports):
             transport.abort()
 
@@ -80,7 +81,7 @@ async def _forward(proxy: Proxy, session: aiohttp.ClientSession, request: web.Re
             {"kind": "Status", "message": "refused"}, status=refused[0], headers=refused[1]
         )
     if watch and proxy.expire_watches:
-        proxy.expired += 1
+        proxy.expired.add(request.path.rpartition("/")[2])
         error = {"kind": "Status", "code": CODE, "reason": "Expired"}
         return web.json_response({"type": "ERROR", "object": error})
     headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
@@ -133,7 +134,7 @@ async def _serve(proxy: Proxy, ready: threading.Event, stop: asyncio.Event) -> N
         proxy.loop = asyncio.get_running_loop()
         ready.set()
         await stop.wait()
-        proxy._cut()
+        await proxy._cut()
         await runner.cleanup()
 
 
