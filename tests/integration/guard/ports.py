@@ -39,6 +39,8 @@ class Ports:
     controller: Controller
     turn: Turn
     turns: TurnRegistry
+    masker: Masker
+    events: EventLog
     model: TestServer
     tools: TestServer
     http: aiohttp.ClientSession
@@ -92,7 +94,7 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), PREFIX, SECRET))
         await model.start_server()
         await tools.start_server()
-        yield Ports(controller, turn, turns, model, tools, http)
+        yield Ports(controller, turn, turns, masker, events, model, tools, http)
         await model.close()
         await tools.close()
         masker.close()

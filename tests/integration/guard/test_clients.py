@@ -145,8 +145,7 @@ async def test_anthropic_messages(ports: Ports, stream: bool) -> None:
     _check(ports, text.text)
 
 
-@pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("native", "stream"), [(True, True), (False, True), (False, False)])
 async def test_ollama_native_and_translated(ports: Ports, stream: bool, native: bool) -> None:
     ports.controller.models = [echo]
     ports.controller.apis = ["ollama/chat", "ollama/generate"] if native else []
@@ -167,8 +166,7 @@ async def test_ollama_native_and_translated(ports: Ports, stream: bool, native: 
     _check(ports, "".join(part.message.content or "" for part in parts))
 
 
-@pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("native", "stream"), [(True, True), (False, True), (False, False)])
 async def test_ollama_generate(ports: Ports, stream: bool, native: bool) -> None:
     ports.controller.models = [echo]
     ports.controller.apis = ["ollama/chat", "ollama/generate"] if native else []

@@ -17,9 +17,9 @@ import openai
 import pytest
 
 from cadre_detect.tokens import TOKEN_RE
-from tests.support.standalone import SCENARIO, Standalone, standalone, write_guard_file
 from tests.support.encodings import leaks
 from tests.support.scripted import Scripted, scripted_in_thread
+from tests.support.standalone import SCENARIO, Standalone, standalone, write_guard_file
 
 MAIL = "hanna.keller@acme.example"
 IBAN = "DE89370400440532013000"
