@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cadre_detect import DetectConfig, Detector
 from cadre_detect.entities import DEFAULT_ENTITIES, PHI_ENTITIES
@@ -68,6 +70,37 @@ def patterns() -> Detector:
 @pytest.mark.parametrize(("text", "entity_type", "value"), FOUND)
 def test_found(patterns: Detector, text: str, entity_type: str, value: str) -> None:
     assert (entity_type, value) in [(f.entity_type, text[f.start : f.end]) for f in patterns.scan(text)]
+
+
+JOINTS = [", ", "\n", "\t", "; ", " | ", " "]
+SIDE_BY_SIDE = [
+    "DE89370400440532013000",
+    "GB82 WEST 1234 5698 7654 32",
+    "FR1420041010050500013M02606",
+    "4111 1111 1111 1111",
+    "5500000000000004",
+    "536-90-4399",
+    "912-78-1234",
+    "+49 30 901820",
+    "(202) 555-0143",
+    "+44 20 7946 0958",
+    "81.2.69.142",
+    "2a02:1:2::9f",
+    "jon.whitfield@acme.example",
+    "ghp_" + "aB3dE5gH7j" * 3 + "Kl4Mn6",
+    "AKIAQ3EXAMPLE7XYZWVU",
+]
+
+
+@given(values=st.lists(st.sampled_from(SIDE_BY_SIDE), min_size=1, max_size=4), joint=st.sampled_from(JOINTS))
+def test_values_side_by_side_are_all_found(patterns: Detector, values: list[str], joint: str) -> None:
+    text = joint.join(values)
+    rest = list(text)
+    for found in patterns.scan(text):
+        rest[found.start : found.end] = "\0" * (found.end - found.start)
+    left = "".join(rest)
+    assert not [value for value in values if value in left], text
+    assert not any(c.isalnum() for c in left), text
 
 
 def test_health_data_is_looked_for_only_where_a_policy_names_it() -> None:
