@@ -14,6 +14,7 @@ from tests.support import gobuild
 from tests.support.images import Image
 
 NAME = "cadre-e2e"
+NODE = f"{NAME}-control-plane"
 GIVEN = "E2E_KUBECONFIG"
 """A kubeconfig: its current context is used, not removed; its nodes must get the images themselves."""
 KEEP = "E2E_KEEP"
@@ -37,8 +38,7 @@ class Cluster:
                 _kind("load", "docker-image", "--name", NAME, *(image.name for image in wanted))
 
     def _has(self, image: Image) -> bool:
-        node = f"{NAME}-control-plane"
-        names = docker("exec", node, "ctr", "-n", "k8s.io", "images", "ls", "-q")
+        names = docker("exec", NODE, "ctr", "-n", "k8s.io", "images", "ls", "-q")
         return f"docker.io/{image.name}" in names.split()
 
 

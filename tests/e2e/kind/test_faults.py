@@ -1,0 +1,66 @@
+"""Parts are killed in the middle of the story: everything comes back, and it ends once and as ever."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.cluster import acme
+from tests.e2e.cluster.host import docker
+from tests.e2e.cluster.kind import NODE
+from tests.e2e.cluster.kubectl import Kubectl, wait_for
+from tests.e2e.cluster.people import People
+from tests.e2e.cluster.release import NAMESPACE
+from tests.e2e.kind.conftest import Lab
+from tests.e2e.kind.test_story import approve, asked_of, begin
+
+pytestmark = pytest.mark.timeout(1800)
+
+Kill = Callable[[Kubectl], None]
+
+
+def _leader(kubectl: Kubectl) -> None:
+    holder = kubectl.get("lease", "cadre-operator", "-n", NAMESPACE)["spec"]["holderIdentity"]
+    _kill(kubectl, NAMESPACE, str(holder).partition("_")[0], "operator")
+
+
+def _controller(kubectl: Kubectl) -> None:
+    pods = kubectl.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=cadre-controller")["items"]
+    _kill(kubectl, NAMESPACE, str(pods[0]["metadata"]["name"]), "controller")
+
+
+def _guard(kubectl: Kubectl) -> None:
+    _kill(kubectl, acme.NAMESPACE, "agent-finance-1-0", "guard")
+
+
+@pytest.mark.parametrize("kill", [_leader, _controller, _guard], ids=["leader", "controller", "guard"])
+def test_the_story_ends_once_though_a_part_is_killed(lab: Lab, company: People, kill: Kill) -> None:
+    """SIGKILL while the posting waits for approval; it is approved, booked once, and all is ready again."""
+    kubectl, before = lab.kubectl, len(acme.booked(lab.kubectl))
+    task = begin(company)
+    asked_of(company, "h-keller")
+    kill(kubectl)
+    approve(company)
+    ended = company.json("l-brandt", "task", "watch", task, "--timeout", "280")
+    assert ended["state"] == "Succeeded"
+    assert len(acme.booked(kubectl)) == before + 1
+    wait_for("every agent is Ready", lambda: acme.ready(kubectl), 180)
+    for name in ("cadre-operator", "cadre-controller"):
+        kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
+def _kill(kubectl: Kubectl, namespace: str, pod: str, container: str) -> None:
+    """SIGKILL a container's first process, from its node."""
+    status = kubectl.get("pod", pod, "-n", namespace)["status"]
+    every = status["containerStatuses"] + status.get("initContainerStatuses", [])
+    found = next(item for item in every if item["name"] == container)
+    identity = str(found["containerID"]).removeprefix("containerd://")
+    docker("exec", NODE, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", identity)
+
+    def again() -> bool:
+        status = kubectl.get("pod", pod, "-n", namespace)["status"]
+        every = status["containerStatuses"] + status.get("initContainerStatuses", [])
+        return (
+            next(item for item in every if item["name"] == container)["restartCount"] > found["restartCount"]
+        )
+
+    wait_for(f"{container} of {pod} is started again", again, 120)
