@@ -16,6 +16,7 @@ from pathlib import Path
 
 import jwt
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
@@ -71,6 +72,10 @@ class Controller:
     spans: list[bytes] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    frozen: bool = False
+    """Whether everything is refused."""
+    refused: list[str] = field(default_factory=list)
+    """Paths of what was refused so."""
     runner: web.AppRunner | None = None
     shared: bool = False
     """One guard serves many tests: a changed bundle is a new generation, and work waits until it holds."""
@@ -155,7 +160,14 @@ class Controller:
 
 
 def _app(controller: Controller) -> web.Application:
-    app = web.Application(client_max_size=32 * 1024 * 1024)
+    @web.middleware
+    async def stop(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if controller.frozen:
+            controller.refused.append(request.path)
+            return problem(403, "Frozen")
+        return await handler(request)
+
+    app = web.Application(client_max_size=32 * 1024 * 1024, middlewares=[stop])
     routes = _Routes(controller)
     base = "/guard/v1"
     app.router.add_post(f"{base}/token", routes.token)
@@ -201,8 +213,6 @@ class _Routes:
     async def claim(self, request: web.Request) -> web.Response:
         wait = float((await request.json())["waitSeconds"])
         for _ in range(int(min(wait, 5) / 0.02)):
-            if request.transport is None:  # who asked is gone; a lease would be lost with the answer
-                break
             if not self.c.leases.empty() and self.c.in_force():
                 return web.json_response({"leases": [self.c.leases.get_nowait()]})
             await asyncio.sleep(0.02)
