@@ -1,5 +1,7 @@
 """The lines between guard and launcher, and what goose is told."""
 
+import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.agent_environment import agent_launch
+from cadre_guard.errors import GuardError
 from cadre_guard.sandbox.spec import LaunchReport, LaunchSpec
 from cadre_guard.turn.host import trust_set
 
@@ -49,9 +52,9 @@ def test_goose_has_one_provider_one_key_and_nothing_else() -> None:
 
 
 def test_another_agent_s_command_replaces_goose() -> None:
-    other = BUNDLE.model_copy(update={"runtime_command": ("/opt/other", "--acp")})
+    other = BUNDLE.model_copy(update={"runtime_command": ("sh", "--acp")})
 
-    assert _launch(other).argv == ("/opt/other", "--acp")
+    assert _launch(other).argv == (os.path.realpath(shutil.which("sh") or ""), "--acp")
 
 
 def test_a_renewed_bundle_keeps_its_trust_set_and_changed_rights_do_not() -> None:
