@@ -25,9 +25,10 @@ spec:
     - {name: ap, task: {role: finance, prompt: 'Match {{ month }}'}}
     - {name: tb, task: {agentRef: {name: sales-1}, prompt: 'Balance of {{ month }}'}}
     - {name: sum, dependsOn: [ap, tb], data: '[steps.ap.result, steps.tb.result]'}
-    - {name: sign-off, dependsOn: [sum], approval: {by: ReportingLine, nodeRef: {name: finance}, timeout: 24h}}
-    - {name: publish, dependsOn: [sign-off, sum], task: {agentRef: {name: finance-1}, prompt: 'Publish {{ s }}',
-       with: {s: steps.sum.result}}}
+    - {name: sign-off, dependsOn: [sum], approval: {nodeRef: {name: finance}, timeout: 24h}}
+    - name: publish
+      dependsOn: [sign-off, sum]
+      task: {agentRef: {name: finance-1}, prompt: 'Publish {{ s }}', with: {s: steps.sum.result}}
     - {name: tell, dependsOn: [publish], message: {personRef: {name: clerk}, text: 'Done: {{ r }}',
        with: {r: steps.publish.result}}}
     - {name: undo, compensates: ap, task: {agentRef: {name: finance-1}, prompt: 'Take back {{ month }}'}}

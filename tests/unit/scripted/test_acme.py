@@ -133,10 +133,11 @@ def test_planted_values_are_in_the_request_and_in_the_ledger() -> None:
 
 def test_chart_is_valid_and_complete() -> None:
     kinds: dict[str, int] = {}
-    for file in sorted(Path(ACME).glob("*.yaml")):
+    for file in sorted(path for path in Path(ACME).glob("*.yaml") if path.name != "kustomization.yaml"):
         for document in documents(file.name):
             kinds[str(document["kind"])] = kinds.get(str(document["kind"]), 0) + 1
     assert kinds == {
+        "Workflow": 1,
         "OrgNode": 13,
         "Person": 14,
         "RoleProfile": 9,
