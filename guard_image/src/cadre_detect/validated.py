@@ -46,6 +46,7 @@ _SSN_WORDS = compile_pattern(
 )
 _SSN = 9
 _LEAST = 12
+_NEAR = 64
 
 
 def without_noise(text: str) -> str:
@@ -161,11 +162,26 @@ _RAW = frozenset({"CRYPTO", "IP_ADDRESS", "IBAN_CODE"})
 def scan(text: str, wanted: frozenset[str], regions: tuple[str, ...]) -> Iterator[Finding]:
     """Numbers that pass their checks."""
     quiet = without_noise(text)
+    found: list[Finding] = []
     for family in _FAMILIES:
         if family.entity_type in wanted:
-            yield from _scan_family(family, text if family.entity_type in _RAW else quiet)
+            found += _scan_family(family, text if family.entity_type in _RAW else quiet)
+    yield from found
     if "PHONE_NUMBER" in wanted:
         yield from phones.scan(quiet, regions)
+        if found:
+            yield from phones.scan(_beside(quiet, found), regions)
+
+
+def _beside(text: str, found: list[Finding]) -> str:
+    """What stands near these numbers, without them: a telephone number next to one must not run into it."""
+    kept = bytearray(len(text))
+    for each in found:
+        first, last = max(0, each.start - _NEAR), min(len(text), each.end + _NEAR)
+        kept[first:last] = b"\1" * (last - first)
+    for each in found:
+        kept[each.start : each.end] = bytes(each.end - each.start)
+    return "".join(c if keep or c == "\n" else " " for c, keep in zip(text, kept, strict=True))
 
 
 def _scan_family(family: _Family, text: str) -> Iterator[Finding]:
