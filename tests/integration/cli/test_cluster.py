@@ -13,6 +13,7 @@ import yaml
 from tests.integration.cli.kubelet import tls_front
 from tests.integration.cli.town import NODE, Town
 from tests.support.certs import Authority
+from tests.support.kube import wait_until
 
 pytestmark = [
     pytest.mark.kube,
@@ -175,6 +176,33 @@ def test_suspend_and_resume(town: Town) -> None:
     assert late.returncode == 6 and "describe agent" in late.stderr
     town.site.kubelet("marketing-1")
     assert "now Idle" in town.done("resume", "marketing-1", as_="j-gross")
+
+
+def test_freeze_stops_one_a_unit_or_all_and_thaw_lets_them_go_on(town: Town) -> None:
+    assert town.done("freeze", "list").strip() == "nothing is frozen"
+    assert "finance-1" in town.done("freeze", "agent", "finance-1", "-m", "an audit", as_="h-keller")
+    (entry,) = town.json("freeze", "list")["items"]
+    assert (entry["scope"], entry["reason"], entry["by"].partition("/")[2]) == (
+        "Agent",
+        "an audit",
+        "h-keller",
+    )
+    town.site.wait_condition("Agent", "finance-1", "Ready", "False", "Frozen")
+    refused = town.cadre("thaw", "agent", "finance-1", as_="m-ruiz")
+    assert refused.returncode == 1 and "NotEntitled" in refused.stderr
+    assert "thawed" in town.done("thaw", "agent", "finance-1", as_="h-keller")
+    agent = town.site.path("Agent", "finance-1")
+    wait_until(
+        "the cluster to forget it", lambda: town.site.client.get(agent).body["status"]["phase"] != "Frozen"
+    )
+    assert "finance-1" in town.done("freeze", "node", "finance", "-m", "a leak", as_="h-keller")
+    town.done("thaw", "node", "finance", as_="h-keller")
+    refused = town.cadre("freeze", "tenant", "-m", "no more", as_="m-ruiz")
+    assert refused.returncode == 1 and "use break-glass" in refused.stderr
+    town.done("freeze", "tenant", "-m", "an emergency", "--break-glass", as_="m-ruiz")
+    shown = town.done("freeze", "list")
+    assert "break-glass" in shown and "an emergency" in shown and "m-ruiz" in shown
+    town.done("thaw", "tenant", as_="a-lindqvist")
 
 
 def test_logs_come_from_the_pods(town: Town) -> None:

@@ -111,7 +111,7 @@ class Site:
         return next((c for c in found if c["type"] == type_), {})
 
     def wait_condition(
-        self, kind: str, name: str, type_: str, status: str, reason: str = "", seconds: float = 30
+        self, kind: str, name: str, type_: str, status: str, reason: str = "", seconds: float = 60
     ) -> Object:
         """Wait for a condition and return it."""
 
@@ -137,7 +137,7 @@ class Site:
             found = self.child(kind, agent)
             return found is not None and test(found)
 
-        wait_until(f"{kind} of {agent}", there, 30)
+        wait_until(f"{kind} of {agent}", there, 60)
         found = self.child(kind, agent)
         assert found is not None
         return found
