@@ -48,6 +48,17 @@ class Conflict(CadreError):  # noqa: N818 - a refusal, named as its reason
     title = "Conflict"
 
 
+class VersionConflict(Conflict):
+    """What was to be changed has another version by now."""
+
+    def __init__(self, name: str, version: int, expected: int) -> None:
+        super().__init__(
+            "VersionConflict",
+            f"{name} has version {version}, not {expected}; 0 means that it does not exist",
+            "read it again, then decide",
+        )
+
+
 class LeaseLost(Conflict):
     """The fence is stale: another attempt or instance holds the task, or it is final."""
 

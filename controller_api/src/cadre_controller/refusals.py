@@ -40,6 +40,16 @@ class UnsupportedMediaType(CadreError):  # noqa: N818
         super().__init__("UnsupportedMediaType", message, f"send Content-Type: {accepted}")
 
 
+class PreconditionFailed(CadreError):  # noqa: N818
+    """If-Match or If-None-Match does not hold (RFC 9110, 13.1)."""
+
+    status = 412
+    title = "Precondition failed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PreconditionFailed", message, "read it again; its ETag is what If-Match takes")
+
+
 class BodyTooLarge(CadreError):  # noqa: N818
     """The body exceeds the route's limit in bytes."""
 

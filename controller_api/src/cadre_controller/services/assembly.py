@@ -38,6 +38,7 @@ from cadre_controller.services.route_approvals import RouteApprovals
 from cadre_controller.services.schedules import ScheduleService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
+from cadre_controller.services.state import StateService
 from cadre_controller.services.step_effects import StepEffects
 from cadre_controller.services.sweeps import Sweep, Sweeper
 from cadre_controller.services.tasks import TaskService
@@ -80,6 +81,7 @@ class Services:
     webhooks: WebhookService
     workflows: WorkflowService
     messages: MessageService
+    state: StateService
     history: HistoryService
     leases: LeaseService
     sessions: SessionService
@@ -173,6 +175,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         webhooks=WebhookService(kernel),
         workflows=WorkflowService(kernel, chart, sessions, masker, effects),
         messages=messages,
+        state=StateService(kernel, chart, sessions, masker),
         history=HistoryService(kernel),
         leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, messages, ttl),
         sessions=sessions,
@@ -206,6 +209,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("groups", every, lambda: services.groups.sweep(tenants())),
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
         Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),
+        Sweep("state", max(every, 600.0), lambda: services.state.sweep(tenants())),
         Sweep("charts", max(every, 5.0), services.chart.refresh),
         Sweep("reservations", max(every, 5.0), lambda: services.budgets.sweep(tenants())),
         Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),

@@ -1,6 +1,6 @@
 """The guard port: everything a guard may say, and nothing without its token."""
 
-from cadre_controller.routes.guard import facts, identity, leases, messages, model, pseudonyms, tools
+from cadre_controller.routes.guard import facts, identity, leases, messages, model, pseudonyms, state, tools
 
 TABLES = (
     identity.TABLE,
@@ -8,6 +8,7 @@ TABLES = (
     messages.TABLE,
     pseudonyms.TABLE,
     tools.TABLE,
+    state.TABLE,
     model.TABLE,
     facts.TABLE,
 )
