@@ -1,6 +1,7 @@
 """The official clients, unchanged, through the guard to servers that speak their format natively."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anthropic
@@ -27,6 +28,7 @@ from tests.support.encodings import leaks
 MAIL = "hanna.keller@acme.example"
 IBAN = "DE89370400440532013000"
 ASK = f"Write to {MAIL} about {IBAN}"
+Client = Callable[[Ports, bool], Awaitable[None]]
 SCHEMA: Json = {"type": "object", "properties": {"to": {"type": "string"}}}
 NATIVE = {
     "chat/completions": OpenAI(),
@@ -78,11 +80,11 @@ def _check(ports: Ports, text: str) -> None:
     assert MAIL in text and IBAN not in text and [token[:4] for token in tokens] == ["IBAN"]
     sent = json.dumps([body for _, body in ports.controller.model_requests]).encode()
     assert leaks([MAIL, IBAN], sent) == {}
-    assert ports.turn.record.input_tokens == 5 and ports.turn.record.output_tokens == 7
+    last = ports.turn.record.last
+    assert last is not None and (last.input_tokens, last.output_tokens) == (5, 7)
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_openai_responses(ports: Ports, stream: bool) -> None:
+async def _responses(ports: Ports, stream: bool) -> None:
     ports.controller.models = [echo]
     tools: Any = [{"type": "function", "name": "gw__mail_send", "parameters": SCHEMA, "strict": False}]
     async with openai.AsyncOpenAI(base_url=_base(ports, "/v1"), api_key=SECRET, max_retries=0) as client:
@@ -100,8 +102,7 @@ async def test_openai_responses(ports: Ports, stream: bool) -> None:
     _check(ports, answer.output_text)
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_openai_legacy_completions(ports: Ports, stream: bool) -> None:
+async def _completions(ports: Ports, stream: bool) -> None:
     ports.controller.models = [echo]
     async with openai.AsyncOpenAI(base_url=_base(ports, "/v1"), api_key=SECRET, max_retries=0) as client:
         if stream:
@@ -126,8 +127,7 @@ async def test_openai_embeddings(ports: Ports) -> None:
     assert ports.turn.record.last is None, "an embedding is no answer of the turn"
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_anthropic_messages(ports: Ports, stream: bool) -> None:
+async def _messages(ports: Ports, stream: bool) -> None:
     ports.controller.models = [echo]
     tools: Any = [{"name": "gw__mail_send", "description": "Sends mail", "input_schema": SCHEMA}]
     asked: Any = {"model": "any", "max_tokens": 64, "tools": tools}
@@ -145,10 +145,8 @@ async def test_anthropic_messages(ports: Ports, stream: bool) -> None:
     _check(ports, text.text)
 
 
-@pytest.mark.parametrize(("native", "stream"), [(True, True), (False, True), (False, False)])
-async def test_ollama_native_and_translated(ports: Ports, stream: bool, native: bool) -> None:
+async def _ollama_chat(ports: Ports, stream: bool) -> None:
     ports.controller.models = [echo]
-    ports.controller.apis = ["ollama/chat", "ollama/generate"] if native else []
     headers = {"Authorization": f"Bearer {SECRET}"}
     client = ollama.AsyncClient(host=_base(ports), headers=headers)
     tool = {"type": "function", "function": {"name": "gw__mail_send", "parameters": SCHEMA}}
@@ -166,10 +164,8 @@ async def test_ollama_native_and_translated(ports: Ports, stream: bool, native: 
     _check(ports, "".join(part.message.content or "" for part in parts))
 
 
-@pytest.mark.parametrize(("native", "stream"), [(True, True), (False, True), (False, False)])
-async def test_ollama_generate(ports: Ports, stream: bool, native: bool) -> None:
+async def _ollama_generate(ports: Ports, stream: bool) -> None:
     ports.controller.models = [echo]
-    ports.controller.apis = ["ollama/chat", "ollama/generate"] if native else []
     client = ollama.AsyncClient(host=_base(ports), headers={"Authorization": f"Bearer {SECRET}"})
 
     if stream:
@@ -182,8 +178,8 @@ async def test_ollama_generate(ports: Ports, stream: bool, native: bool) -> None
     _check(ports, "".join(part.response for part in parts))
 
 
-@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent"])
-async def test_gemini(ports: Ports, method: str) -> None:
+async def _gemini(ports: Ports, stream: bool) -> None:
+    method = "streamGenerateContent" if stream else "generateContent"
     ports.controller.models = [echo]
     declared = {"name": "gw__mail_send", "parameters": SCHEMA}
     body = {
@@ -199,6 +195,20 @@ async def test_gemini(ports: Ports, method: str) -> None:
     parts = [part for line in lines for part in json.loads(line)["candidates"][0]["content"]["parts"]]
     assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [{"to": MAIL}]
     _check(ports, "".join(part.get("text", "") for part in parts))
+
+
+@pytest.mark.parametrize("client", [_responses, _completions, _messages, _gemini])
+async def test_a_client_sees_its_values_and_the_model_only_tokens(ports: Ports, client: Client) -> None:
+    for stream in (True, False):
+        await client(ports, stream)
+
+
+@pytest.mark.parametrize("client", [_ollama_chat, _ollama_generate])
+async def test_ollama_natively_and_translated(ports: Ports, client: Client) -> None:
+    await client(ports, True)
+    await client(ports, False)
+    ports.controller.apis = ["ollama/chat", "ollama/generate"]
+    await client(ports, True)
 
 
 async def test_refusals_are_exceptions_of_each_client(ports: Ports) -> None:
