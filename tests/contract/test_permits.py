@@ -136,4 +136,7 @@ async def test_approvers_are_told_at_once_and_again_and_outside(
     expected = base64.b64encode(hmac.new(b"key", content, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
     assert asked.id.encode() in body
+    async with services.kernel.db.connection((TENANT,)) as connection:
+        kept = await connection.fetch("SELECT body FROM notifications WHERE sent_at IS NOT NULL")
+    assert [row["body"] for row in kept] == [{}, {}]
     assert headers["webhook-id"] in {h["webhook-id"] for _, h in seen[1:]}

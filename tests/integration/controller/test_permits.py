@@ -5,6 +5,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ async def test_always_is_for_so_many_calls_until_revoked(
 
 
 async def test_approvers_are_told_outside_and_can_tell_who_wrote(
-    tmp_path: Path, database: str, model: Scripted
+    tmp_path: Path, database: str, model: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[dict[str, str], bytes]] = []
 
@@ -73,12 +74,29 @@ async def test_approvers_are_told_outside_and_can_tell_who_wrote(
     async with open_stand(tmp_path, database, model.url, **more) as stand:
         asked = str((await book(await stand.held(), 2000))["approvalId"])
         await until(lambda: _done(bool(seen)), 60)
+        headers, body = seen[0]
+        monkeypatch.setenv("CADRE_HOME", str(stand.root))
+        await links_decide_once_for_whom_they_name(stand, asked, json.loads(body)["links"])
     await runner.cleanup()
-    headers, body = seen[0]
     assert asked.encode() in body and b"2000" not in body
     content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     mac = hmac.new(b"the hook's key", content, hashlib.sha256).digest()
     assert headers["webhook-signature"] == f"v1,{base64.b64encode(mac).decode()}"
+
+
+async def links_decide_once_for_whom_they_name(stand: Stand, asked: str, links: dict[str, str]) -> None:
+    (code,) = links.values()
+    bruno, anna = await stand.person("bruno"), await stand.person("anna")
+    path = f"/api/v1/approval-links/{code}"
+    assert (await stand.public().get(path)).status == 401
+    assert (await anna.get(path)).status == (await bruno.get(path + "x")).status == 404
+    assert (await anna.post(path, {"decision": "Approved"})).status == 404
+    shown = await bruno.get(path)
+    assert (shown["id"], shown["state"]) == (asked, "Pending")
+    assert await cadre(stand, "approve", code, "--yes") == 0
+    assert (await bruno.get(f"/api/v1/approvals/{asked}"))["state"] == "Approved"
+    assert (await bruno.get(path)).status == 404
+    assert await cadre(stand, "approve", code, "--yes") == Exit.REFUSED
 
 
 async def _done(value: bool) -> bool:

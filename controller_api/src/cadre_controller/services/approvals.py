@@ -11,6 +11,7 @@ from cadre_api.protocol.tasks import ApprovalKind, ApprovalState, ApprovalView, 
 from cadre_controller.errors import Conflict, Denied, InvalidInput, LeaseLost, NotFound
 from cadre_controller.ports import Actor, Masker
 from cadre_controller.services import panels
+from cadre_controller.services.approval_links import unknown_link, use_link
 from cadre_controller.services.approval_rows import ApprovalDraft, Verdict, approval_view, final_statements
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.freezer import Freezer
@@ -191,8 +192,11 @@ class ApprovalService:
         items = tuple(self._view(row) for row in rows[:limit])
         return Page(items, items[-1].id if len(rows) > limit else "")
 
-    async def decide(self, actor: Actor, approval_id: str, body: DecisionCreate) -> ApprovalView:
-        """One person's decision. A repetition of the same vote has no effect.
+    async def decide(
+        self, actor: Actor, approval_id: str, body: DecisionCreate, *, link: str = ""
+    ) -> ApprovalView:
+        """One person's decision, by a `link` that it uses up or by themselves. A repetition of the same vote
+        has no effect.
 
         Raises NotFound, Denied(NotAnApprover, SeparationOfDuties), Conflict(AlreadyDecided, AlreadyVoted,
         ArgumentsChanged, ApprovalExpired).
@@ -207,8 +211,10 @@ class ApprovalService:
                 return self._view(row)
             verdict = self._verdict(actor, row, body)
             try:
-                await self._commit_vote(actor, row, body, verdict)
-            except RowMissing:
+                await self._commit_vote(actor, row, body, verdict, link)
+            except RowMissing as error:
+                if error.query == "link_use":
+                    raise unknown_link() from None
                 continue
             return await self.get(actor.tenant, approval_id)
         raise Conflict("StateChanged", "the approval is being decided by others", "read it again")
@@ -284,7 +290,9 @@ class ApprovalService:
         done = all(requirement.met for requirement in after)
         return Verdict(ApprovalState.APPROVED if done else ApprovalState.PENDING, after, "")
 
-    async def _commit_vote(self, actor: Actor, row: Row, body: DecisionCreate, verdict: Verdict) -> None:
+    async def _commit_vote(
+        self, actor: Actor, row: Row, body: DecisionCreate, verdict: Verdict, link: str
+    ) -> None:
         tenant, now = actor.tenant, self._kernel.clock.now()
         comment = ""
         if body.comment:
@@ -295,6 +303,8 @@ class ApprovalService:
         votes: tuple[Statement, ...] = (vote,)
         if body.always is not None:
             votes = (vote, self.permits.grant(actor, row, body.always, verdict.requirements))
+        if link:
+            votes = (use_link(actor, link, now), *votes)
         await self._commit(actor, row, verdict, "approval.decide", votes, personal, body.decision.value)
 
     async def _commit(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from cadre_api.protocol.messages import MessageType, Severity
+from cadre_controller.services.approval_links import new_link
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.kernel import Kernel, dump
@@ -44,7 +45,7 @@ class Reminders:
         people = [ids[p] for p in (await self._approvals.get(tenant, row["id"])).approvers if p in ids]
         statements += [self._message(row, person) for person in people]
         if self.webhook:
-            statements.append(self._notification(row, people))
+            statements += self._notification(row, people)
         channels = tuple(channel_of(tenant, person) for person in people)
         try:
             await kernel.submit(Work(tenant, tuple(statements), notify=channels))
@@ -63,7 +64,9 @@ class Reminders:
         )  # fmt: skip
         return Statement("message_insert", message)
 
-    def _notification(self, row: Row, people: Sequence[str]) -> Statement:
+    def _notification(self, row: Row, people: Sequence[str]) -> list[Statement]:
+        tenant, ends = row["tenant"], row["expires_at"]
+        links = {person: new_link(tenant, row["id"], person, ends) for person in people}
         body = {
             "type": "approval.requested" if row["reminders"] == 0 else "approval.reminder",
             "tenant": row["tenant"],
@@ -74,7 +77,9 @@ class Reminders:
             "taskId": row["task_id"],
             "argumentsHash": row["arguments_hash"],
             "approvers": list(people),
+            "links": {person: code for person, (code, _) in links.items()},
             "expiresAt": row["expires_at"].isoformat(),
         }
-        note = (row["tenant"], self._kernel.ids.new("ntf"), "webhook", "approvals", dump(body))
-        return Statement("notification_insert", (*note, self._kernel.clock.now()))
+        note = (tenant, self._kernel.ids.new("ntf"), "webhook", "approvals", dump(body))
+        kept = Statement("notification_insert", (*note, self._kernel.clock.now()))
+        return [kept, *(statement for _, statement in links.values())]

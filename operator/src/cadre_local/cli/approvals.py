@@ -84,6 +84,7 @@ def approve(
 ) -> None:
     """Approve exactly what is shown: the decision is bound to the hash of these arguments.
 
+    APPROVAL_ID may be the code of a link that was sent to you (apl_…).
     In a cluster APPROVAL_ID may be KIND/NAME, such as agent/finance-1: you consent to what waits there.
     """
     if "/" in approval_id and session.in_cluster:
@@ -154,7 +155,8 @@ def _decide(
     word = "Approve" if decision is ApprovalState.APPROVED else "Deny"
     if not yes and not _confirmed(f"{word} this?"):
         raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
-    decided = api.decide(found, decision, comment, always)
+    link = approval_id if approval_id != found.id else ""
+    decided = api.decide(found, decision, comment, always, link)
     session.emit(decided, lambda console: console.print(_outcome(decided)))
 
 

@@ -114,8 +114,9 @@ class CadreApi:
         return tuple(ApprovalView.model_validate(item) for item in self.items(f"/api/v1/approvals{query}"))
 
     def approval(self, approval_id: str) -> ApprovalView:
-        """One approval, arguments restored within this person's clearance."""
-        return ApprovalView.model_validate(self.http.json("GET", f"/api/v1/approvals/{quote(approval_id)}"))
+        """One approval, by its id or a link's code, arguments restored within this person's clearance."""
+        kind = "approval-links" if approval_id.startswith("apl_") else "approvals"
+        return ApprovalView.model_validate(self.http.json("GET", f"/api/v1/{kind}/{quote(approval_id)}"))
 
     def decide(
         self,
@@ -123,16 +124,20 @@ class CadreApi:
         decision: ApprovalState,
         comment: str = "",
         always: AlwaysAllow | None = None,
+        link: str = "",
     ) -> ApprovalView:
-        """Decide exactly what was read: the hash goes along."""
+        """Decide exactly what was read, by a link if one is given: the hash goes along."""
         body = _body(
             DecisionCreate(
                 decision=decision, comment=comment, arguments_hash=approval.arguments_hash, always=always
             )
         )
-        return ApprovalView.model_validate(
-            self.http.json("POST", f"/api/v1/approvals/{quote(approval.id)}/decision", body)
+        path = (
+            f"/api/v1/approval-links/{quote(link)}"
+            if link
+            else f"/api/v1/approvals/{quote(approval.id)}/decision"
         )
+        return ApprovalView.model_validate(self.http.json("POST", path, body))
 
     def permits(self) -> tuple[PermitView, ...]:
         """What was allowed for several calls and still lets some through."""

@@ -4,8 +4,9 @@ from cadre_api.protocol.tasks import ApprovalView, DecisionCreate, PermitView
 from cadre_controller.auth.visibility import answers_for, sees_approval
 from cadre_controller.errors import NotFound
 from cadre_controller.routes.models import ApprovalCreate, ApprovalPage, ApprovalQuery, PermitPage
-from cadre_controller.routes.public.reader import Reader, reader
+from cadre_controller.routes.public.reader import I, Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
+from cadre_controller.services.approval_links import find_link
 
 TABLE = Table(Scope.PERSON)
 
@@ -63,6 +64,29 @@ async def decide(call: Call[DecisionCreate]) -> Answer:
         view = await who.approval(call.path("id"))
         decided = await call.runtime.services.approvals.decide(who.actor, view.id, call.input)
     return await who.restored(decided.session_id, decided)
+
+
+@TABLE.get("/api/v1/approval-links/{code}", Nothing, ApprovalView)
+async def by_link(call: Call[Nothing]) -> Answer:
+    """The approval that a link is for, to whom it was given; this decides nothing."""
+    who = reader(call)
+    view = await who.approval(await _linked(call))
+    return await who.restored(view.session_id, view)
+
+
+@TABLE.post("/api/v1/approval-links/{code}", DecisionCreate, ApprovalView)
+async def decide_by_link(call: Call[DecisionCreate]) -> Answer:
+    """Approve or deny as the person to whom the link was given; it is used up by that."""
+    who = reader(call)
+    view = await who.approval(await _linked(call))
+    decided = await call.runtime.services.approvals.decide(
+        who.actor, view.id, call.input, link=call.path("code")
+    )
+    return await who.restored(decided.session_id, decided)
+
+
+async def _linked(call: Call[I]) -> str:
+    return await find_link(call.runtime.services.kernel, reader(call).actor, call.path("code"))
 
 
 @TABLE.post("/api/v1/approvals", ApprovalCreate, ApprovalView, status=201)

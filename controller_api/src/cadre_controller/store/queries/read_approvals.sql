@@ -15,3 +15,7 @@ WHERE a.state = 'Pending' AND coalesce(a.remind_at, a.requested_at) <= $1 ORDER 
 -- name: notifications_due
 SELECT * FROM notifications
 WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 50;
+
+-- name: link_find
+SELECT approval_id FROM approval_links
+WHERE tenant = $1 AND hash = $2 AND person = $3 AND used_at IS NULL AND expires_at > $4;

@@ -43,15 +43,33 @@ WITH r AS (
 SELECT r.ord FROM r JOIN ins USING (tenant, id);
 
 -- name: notification_sent
-UPDATE notifications n SET sent_at = r.at, attempts = n.attempts + 1
+UPDATE notifications n SET sent_at = r.at, attempts = n.attempts + 1, body = '{}'::jsonb
 FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[]) AS r(ord, tenant, id, at)
 WHERE n.tenant = r.tenant AND n.id = r.id
 RETURNING r.ord;
 
 -- name: notification_failed
 UPDATE notifications n SET attempts = n.attempts + 1, due_at = r.due_at, last_error = r.error,
-    failed_at = CASE WHEN r.last THEN r.at END
+    failed_at = CASE WHEN r.last THEN r.at END, body = CASE WHEN r.last THEN '{}'::jsonb ELSE n.body END
 FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::boolean[], $7::timestamptz[])
     AS r(ord, tenant, id, due_at, error, last, at)
 WHERE n.tenant = r.tenant AND n.id = r.id
+RETURNING r.ord;
+
+-- name: link_insert
+WITH r AS (
+    SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        AS r(ord, tenant, hash, approval_id, person, expires_at)
+), ins AS (
+    INSERT INTO approval_links (tenant, hash, approval_id, person, expires_at)
+    SELECT tenant, hash, approval_id, person, expires_at FROM r
+    ON CONFLICT DO NOTHING
+    RETURNING tenant, hash
+)
+SELECT r.ord FROM r JOIN ins USING (tenant, hash);
+
+-- name: link_use
+UPDATE approval_links l SET used_at = r.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS r(ord, tenant, hash, person, at)
+WHERE l.tenant = r.tenant AND l.hash = r.hash AND l.person = r.person AND l.used_at IS NULL AND l.expires_at > r.at
 RETURNING r.ord;
