@@ -57,6 +57,13 @@ def test_another_agent_s_command_replaces_goose() -> None:
     assert _launch(other).argv == (os.path.realpath(shutil.which("sh") or ""), "--acp")
 
 
+def test_a_program_that_is_not_installed_is_named() -> None:
+    missing = BUNDLE.model_copy(update={"runtime_command": ("no-such-agent",)})
+
+    with pytest.raises(GuardError, match="no program no-such-agent"):
+        _launch(missing)
+
+
 def test_a_renewed_bundle_keeps_its_trust_set_and_changed_rights_do_not() -> None:
     renewed = BUNDLE.model_copy(update={"generation": 2, "digest": "e", "expires_at": datetime.now(UTC)})
     narrowed = BUNDLE.model_copy(update={"clearance": ()})
