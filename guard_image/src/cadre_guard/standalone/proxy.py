@@ -92,7 +92,8 @@ class Proxy:
         except (DetectionError, StreamError) as error:
             raise GuardError(error.reason, str(error), status=403) from None
         masked = await self._masker.mask(dict(body), dialect.rules)
-        data = encode_body(masked.document)
+        # what was strict JSON and needs no token leaves as it came, to the byte
+        data = await request.read() if masked.document == body else encode_body(masked.document)
         async with self._upstream(request, dialect, upstream, target, data) as answer:
             if answer.status != 200:
                 return await self._failed(answer, masked.values)
