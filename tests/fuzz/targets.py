@@ -69,8 +69,7 @@ def walk(data: bytes) -> None:
 
 def detection(data: bytes) -> None:
     """Findings are disjoint, in order, inside the text; a value stands where it is put."""
-    text = data.decode("utf-8", "surrogatepass" if data[:1] == b"s" else "replace")
-    text = f"{text}\n{_MAIL}"
+    text = f"{data.decode('utf-8', 'replace')}\n{_MAIL}"
     found = _DETECTOR.scan(text)
     position = 0
     for finding in found:

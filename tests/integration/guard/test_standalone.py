@@ -172,9 +172,7 @@ def test_what_a_model_says_on_its_own_is_masked_where_asked_for(guarded: Guarded
 
 
 def test_a_request_with_nothing_to_mask_leaves_to_the_byte(guarded: Guarded) -> None:
-    body = (
-        b'{ "model":"m",  "messages": [{"role": "user", "content": "\\u00e9 \xc3\xa9"}] , "top_p": 1.0e0 }'
-    )
+    body = b'{ "model":"m",  "messages": [{"role": "user", "content": "\\u00e9 \xc3\xa9"}] , "top_p": 1.0e0 }'
     assert guarded.post("/v1/chat/completions", body)[0] == 200
     assert guarded.model.raw() == body
 
