@@ -1,5 +1,6 @@
 """Runs of workflows on real Postgres: what agents and people give flows on, and nothing is begun twice."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -141,6 +142,20 @@ async def test_a_restart_in_the_middle_loses_and_repeats_nothing(dsn: str, tmp_p
         assert len((await services.tasks.list(TENANT)).items) == 3
         await work(services, "finance-1")
         assert (await services.workflows.get(TENANT, run.id)).state is ExecutionState.SUCCEEDED
+
+
+async def test_controllers_that_look_at_the_same_time_begin_nothing_twice(dsn: str, tmp_path: Path) -> None:
+    async with opened(dsn, tmp_path) as one, opened(dsn, tmp_path) as two:
+        await one.chart.apply(documents(extra=FLOWS), one.directory.admin_actor(TENANT))
+        await two.chart.refresh()
+        runs = [await begin(one, "survey") for _ in range(3)]
+        async with one.kernel.db.connection((TENANT,)) as connection:
+            await connection.execute("DELETE FROM execution_steps")
+            await connection.execute("UPDATE executions SET poked = true")
+        await asyncio.gather(*(s.workflows.sweep((TENANT,)) for s in (one, two, one, two)))
+        assert len((await one.tasks.list(TENANT)).items) == 6
+        for run in runs:
+            assert len((await two.workflows.get(TENANT, run.id)).steps) == 3
 
 
 async def test_a_refusal_undoes_and_a_retry_goes_through(flows: Services) -> None:
