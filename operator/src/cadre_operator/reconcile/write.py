@@ -4,14 +4,17 @@ import logging
 
 from cadre_api.conditions import ConditionType
 from cadre_api.v1alpha1 import API_VERSION
+from cadre_core.canonical import digest
 from cadre_operator.keys import Key, Priority
-from cadre_operator.kube.port import KubeError, Ref
+from cadre_operator.kube.port import KubeConflictError, KubeError, Ref
 from cadre_operator.status.conditions import StatusChange, Transition
 from cadre_operator.status.events import event, worth_telling
 from cadre_operator.watch.entries import Entry, entry_of
 from cadre_operator.world import World
 
 _COUNT_AFTER_SECONDS = 2.0
+_INVALID = 422
+_UNIQUE_LETTERS = 16
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,17 +29,28 @@ async def write_status(world: World, entry: Entry, change: StatusChange | None) 
     except KubeError as error:
         if error.status == 404:
             return
+        if error.status == _INVALID:
+            await _tell_anyhow(world, entry, change.transitions)
         raise
     world.store.wrote(entry_of(stored))
     _measure(world, entry, change.transitions)
     _queue_nodes(world, entry, change.transitions)
     for transition in worth_telling(entry.key.kind, change.transitions):
-        await _tell(world, entry, transition)
+        await _tell(world, entry, transition, world.unique())
 
 
-async def _tell(world: World, entry: Entry, transition: Transition) -> None:
+async def _tell_anyhow(world: World, entry: Entry, transitions: tuple[Transition, ...]) -> None:
+    """An object from before a stricter schema may take no status at all: its owner learns by events, once."""
+    for transition in worth_telling(entry.key.kind, transitions):
+        once = digest({"of": entry.uid, "at": entry.generation, "why": transition.reason})
+        await _tell(world, entry, transition, once[-_UNIQUE_LETTERS:])
+
+
+async def _tell(world: World, entry: Entry, transition: Transition, unique: str) -> None:
     try:
-        await world.kube.create(event(entry, transition, world.now(), world.unique()))
+        await world.kube.create(event(entry, transition, world.now(), unique))
+    except KubeConflictError:
+        return  # told before
     except KubeError as error:
         # an event is a courtesy: the status says the same
         _LOG.warning("event not written", extra={"object": entry.key.path, "reason": str(error)})
