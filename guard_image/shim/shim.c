@@ -1,7 +1,7 @@
 /* Starts an agent inside its container, with what the guard left for it in a file.
  *
  *   cadre-shim install TARGET                  copy this program (an init container does)
- *   cadre-shim run FILE -- COMMAND...          become an agent that listens for ACP by itself
+ *   cadre-shim run FILE -- COMMAND...          accompany an agent that listens for ACP by itself
  *   cadre-shim stdio FILE PORT -- COMMAND...   serve an agent that speaks ACP on its pipes, at 127.0.0.1:PORT
  *
  * Static, because an agent's image may hold nothing but the agent. In `stdio` a connection is an agent: the first
@@ -87,6 +87,44 @@ static int install(const char *target) {
     return count < 0 || fchmod(to, 0555) || close(to) ? fail(target) : 0;
 }
 
+/* The agent ended: as it did, for whoever started us. */
+static int verdict(int status) {
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Not the agent itself: the first process of a container is spared every signal that it has no handler for, and an
+ * agent without one would be stopped by the end of the grace period alone. */
+static int accompany(char **command) {
+    sigset_t awaited, before;
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGTERM);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &awaited, &before);
+    pid_t agent = fork();
+    if (agent == 0) {
+        int complaints = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        mute(STDERR_FILENO);
+        execvp(command[0], command);
+        dprintf(complaints, "cadre-shim: %s: %s\n", command[0], strerror(errno));
+        _exit(127);
+    }
+    if (agent < 0)
+        return fail(command[0]);
+    for (;;) {
+        int number = 0, status = 0;
+        pid_t gone;
+        sigwait(&awaited, &number);
+        if (number != SIGCHLD)
+            kill(agent, number);
+        while ((gone = waitpid(-1, &status, WNOHANG)) > 0)
+            if (gone == agent)
+                return verdict(status);
+    }
+}
+
 static int run(const char *file, char **command) {
     if (!load_settings(file))
         return fail(file);
@@ -94,11 +132,7 @@ static int run(const char *file, char **command) {
     if (!fresh_home(getenv("HOME"), setting("CADRE_HOME_RIGHTS")))
         return fail("HOME");
     mute(STDOUT_FILENO);
-    int complaints = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-    mute(STDERR_FILENO);
-    execvp(command[0], command);
-    dprintf(complaints, "cadre-shim: %s: %s\n", command[0], strerror(errno));
-    return 127;
+    return accompany(command);
 }
 
 static int listen_at(long port) {

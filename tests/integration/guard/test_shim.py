@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -149,3 +150,29 @@ async def test_a_file_that_is_not_the_guards_starts_nothing(shim: Path, tmp_path
 
     assert await process.wait() == 1
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("exec sleep 600", 143), ("kill -9 $$", 137)])
+async def test_an_agent_is_told_to_stop_and_ends_as_it_ends(
+    shim: Path, tmp_path: Path, script: str, status: int
+) -> None:
+    """As the first process of a pid namespace, which no default action of a signal reaches."""
+    (tmp_path / "agent.env").write_text(ENV)
+    (tmp_path / "home").mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")}
+    alone = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    command = (*alone, str(shim), "run", str(tmp_path / "agent.env"), "--", "sh", "-c", script)
+    process = await asyncio.create_subprocess_exec(*command, env=env)
+    if status == 143:
+        await eventually(lambda: "sleep" in _programs(process.pid))
+        first = next(pid for pid in descendants(process.pid) if _program(pid) == "cadre-shim")
+        os.kill(first, signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 60) == status
+
+
+def _programs(pid: int) -> list[str]:
+    return [_program(child) for child in descendants(pid)]
+
+
+def _program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
