@@ -14,6 +14,7 @@ from cadre_controller.keystore import KeyStore
 from cadre_controller.ports import Clock, Ids, Masker
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.audit import AuditService
+from cadre_controller.services.budget_reports import BudgetReports
 from cadre_controller.services.budgets import BudgetService
 from cadre_controller.services.bundles import BundleService
 from cadre_controller.services.chart import ChartService
@@ -89,6 +90,7 @@ class Services:
     intents: IntentService
     pseudonyms: PseudonymService
     budgets: BudgetService
+    budget_reports: BudgetReports
     audit: AuditService
     directory: DirectoryService
     spans: SpanService
@@ -183,6 +185,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         intents=IntentService(kernel, approvals),
         pseudonyms=pseudonyms,
         budgets=budgets,
+        budget_reports=BudgetReports(kernel, chart, budgets),
         audit=AuditService(kernel),
         directory=directory,
         spans=SpanService(kernel),
@@ -212,6 +215,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("state", max(every, 600.0), lambda: services.state.sweep(tenants())),
         Sweep("charts", max(every, 5.0), services.chart.refresh),
         Sweep("reservations", max(every, 5.0), lambda: services.budgets.sweep(tenants())),
+        Sweep("budgets", max(every, 5.0), lambda: services.budget_reports.warn(tenants())),
         Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),
         Sweep("pseudonyms", max(every, 600.0), lambda: services.pseudonyms.purge(tenants())),
     )

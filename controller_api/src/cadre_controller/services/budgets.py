@@ -49,8 +49,8 @@ class BudgetService:
         """How the tightest budget on the agent's path stands before the next call."""
         nodes = [node for node in self._path(tenant, agent) if node.budget is not None]
         states = {state.node: state for state in await self._states(tenant, nodes)}
-        verdicts = [_verdict(node.budget, states[node.key]) for node in nodes if node.budget is not None]
-        return max(verdicts, key=_SEVERITY.index, default=BudgetVerdict.OK)
+        verdicts = [verdict_of(node.budget, states[node.key]) for node in nodes if node.budget is not None]
+        return max(verdicts, key=SEVERITY.index, default=BudgetVerdict.OK)
 
     async def reserve(self, call: ModelCall) -> Reservation:
         """Hold `amount` and `tokens` at every node of the path, or at none.
@@ -224,25 +224,31 @@ def _settlement(
     return Statement("model_call_settle_late" if late else "model_call_settle", row)
 
 
+_UNUSED: Row = {"spent": _NONE, "reserved": _NONE, "tokens_spent": 0, "tokens_reserved": 0, "told": ""}
+
+
 def _state(node: str, budget: BudgetSpec, row: Row | None, start: datetime) -> BudgetState:
-    used = (
-        (row["spent"], row["reserved"], row["tokens_spent"], row["tokens_reserved"])
-        if row
-        else (_NONE, _NONE, 0, 0)
-    )
-    return BudgetState(node, start, budget.amount, budget.currency or "", budget.tokens, *used)
+    used = {name: (row or _UNUSED)[name] for name in _UNUSED}
+    return BudgetState(node, start, budget.amount, budget.currency or "", budget.tokens, **used)
 
 
-def _verdict(budget: BudgetSpec, state: BudgetState) -> BudgetVerdict:
+def used_percent(state: BudgetState) -> Decimal:
+    """How much of the cap is gone or held, of money or tokens, whichever is more."""
     shares = []
     if state.amount is not None:
         shares.append((state.spent + state.reserved) / state.amount if state.amount else Decimal(1))
     if state.tokens is not None:
         shares.append(Decimal(state.tokens_spent + state.tokens_reserved) / Decimal(max(state.tokens, 1)))
-    share = max(shares, default=_NONE) * 100
+    return max(shares, default=_NONE) * 100
+
+
+def verdict_of(budget: BudgetSpec, state: BudgetState) -> BudgetVerdict:
+    """What this budget alone says."""
+    share = used_percent(state)
     if share >= 100:
         return BudgetVerdict(budget.on_exceeded)
     return BudgetVerdict.WARN if share >= budget.warn_at_percent else BudgetVerdict.OK
 
 
-_SEVERITY = list(BudgetVerdict)
+SEVERITY = tuple(BudgetVerdict)
+"""From the mildest verdict to the gravest."""

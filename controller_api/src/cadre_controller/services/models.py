@@ -250,6 +250,8 @@ class BudgetState:
     reserved: Decimal
     tokens_spent: int
     tokens_reserved: int
+    told: str = ""
+    """The gravest verdict that its heads have been told."""
 
 
 @dataclass(frozen=True, slots=True)

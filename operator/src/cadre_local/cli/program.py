@@ -37,6 +37,7 @@ COMMANDS = {
     "revoke": ("cadre_local.cli.approvals:revoke", "Take back what `approve --always` allowed."),
     "freeze": ("cadre_local.cli.freeze:freeze", "Stop agents within seconds; nothing is lost."),
     "thaw": ("cadre_local.cli.freeze:thaw", "Let frozen agents go on where they stopped."),
+    "budgets": ("cadre_local.cli.budgets:budgets", "How budgets stand, and what would happen if."),
     "state": ("cadre_local.cli.state:state", "What agents keep between tasks: read, write, watch."),
     "trace": ("cadre_local.cli.trace:trace", "A task's trace over all programs."),
     "audit": ("cadre_local.cli.audit:audit", "Read, verify and export the audit chain."),

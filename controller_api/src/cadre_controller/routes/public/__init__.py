@@ -3,6 +3,7 @@
 from cadre_controller.routes.public import (
     approvals,
     audit,
+    budgets,
     chart,
     directory,
     freeze,
@@ -28,6 +29,7 @@ TABLES = (
     approvals.TABLE,
     sessions.TABLE,
     audit.TABLE,
+    budgets.TABLE,
     freeze.TABLE,
     messages.TABLE,
     state.TABLE,

@@ -179,7 +179,7 @@ WITH gone AS (DELETE FROM pseudonyms WHERE expires_at <= $1 RETURNING tenant, to
 DELETE FROM pseudonym_grants g USING gone WHERE g.tenant = gone.tenant AND g.token = gone.token RETURNING g.token;
 
 -- name: budget_states
-SELECT node, period_start, spent, reserved, tokens_spent, tokens_reserved FROM budgets
+SELECT node, period_start, spent, reserved, tokens_spent, tokens_reserved, told FROM budgets
 WHERE tenant = $1 AND (node, period_start) IN (
     SELECT node, period_start FROM unnest($2::text[], $3::timestamptz[]) AS r(node, period_start));
 
