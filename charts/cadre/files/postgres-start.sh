@@ -28,7 +28,7 @@ chmod 0700 "$PGDATA"  # Postgres refuses what a volume's group may read
 have=$(cut -d. -f1 "$PGDATA/PG_VERSION")
 want=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
 if [ "$have" != "$want" ]; then
-  echo "The data is of Postgres $have and this image is Postgres $want: dump it with the former image and restore it with this one (docs/install.md)." >&2
+  echo "The data is of Postgres $have and this image is Postgres $want: dump it with the former image and restore it with this one (docs/kubernetes.md)." >&2
   exit 1
 fi
 
