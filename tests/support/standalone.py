@@ -25,6 +25,12 @@ rules:
   - name: fails
     when: {user: break down}
     reply: {fault: {status: 429, body: '{"error": {"message": "too many of jon.whitfield@acme.example"}}'}}
+  - name: garbles
+    when: {user: garble}
+    reply: {fault: {garbage: "data: no JSON, jon.whitfield@acme.example"}}
+  - name: breaks off
+    when: {user: cut short}
+    reply: {text: "So it begins, and then", fault: {cutAfter: 3}}
   - name: sends
     when: {offers: [mail_send], capture: {mail: '(EMAILx\w{17})', iban: '(IBANx\w{17})'}}
     reply:

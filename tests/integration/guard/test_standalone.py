@@ -195,6 +195,50 @@ def test_an_upstreams_refusal_is_the_clients_exception(guarded: Guarded) -> None
     assert NEW[0] not in str(told.value)
 
 
+@pytest.mark.parametrize(("ask", "whole"), [("garble", "ModelGarbage"), ("cut short", "UpstreamBrokeOff")])
+def test_a_broken_answer_is_an_error_of_the_api(guarded: Guarded, ask: str, whole: str) -> None:
+    asked: Any = {"model": "m", "messages": [{"role": "user", "content": ask}]}
+    with _openai(guarded.guard.url) as client:
+        with pytest.raises(openai.InternalServerError) as told:
+            client.chat.completions.create(**asked)
+        assert (told.value.status_code, told.value.code) == (502, whole)
+        with pytest.raises(openai.APIError) as broken:
+            list(client.chat.completions.create(**asked, stream=True))
+        assert broken.value.code == "UpstreamBrokeOff"
+    with _anthropic(guarded.guard.url) as other, pytest.raises(anthropic.APIStatusError, match="BrokeOff"):
+        list(other.messages.create(**asked, max_tokens=9, stream=True))
+
+
+def test_pictures_are_refused(guarded: Guarded) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    body = {"model": "m", "messages": [{"role": "user", "content": [picture]}]}
+    status, told = guarded.post("/v1/chat/completions", body)
+    assert (status, told["error"]["code"]) == (403, "UnscannableContent")
+    assert guarded.model.requests() == []
+
+
+def test_the_guards_own_key_is_sent_and_a_dead_upstream_is_said(
+    guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_THE_TEST", "k-1")
+    url, dead = guarded.model.url, "http://127.0.0.1:1/v1"
+    families = {"ollama": {"baseURL": url, "apiKeyEnv": "KEY_OF_THE_TEST"}, "openai": {"baseURL": dead}}
+    file = write_guard_file(tmp_path, url, guard={"languageModel": False}, upstreams=families)
+    with standalone(file) as guard:
+        other = ollama.Client(host=guard.url)
+        assert other.chat("m", [{"role": "user", "content": "x"}]).message.content
+        other._client.close()
+        with _openai(guard.url) as client:
+            with pytest.raises(openai.InternalServerError) as told:
+                client.completions.create(model="m", prompt="x")
+            assert told.value.code == "UpstreamUnavailable"
+            with pytest.raises(openai.InternalServerError):
+                client.models.list()
+    (request,) = guarded.model.requests()
+    headers: Any = request["headers"]
+    assert headers["authorization"] == "present"
+
+
 def test_credentials_stop_a_request(guarded: Guarded) -> None:
     secret = "use ghp_" + "aB3dE5gH7j" * 3 + "Kl4Mn6"
     with (

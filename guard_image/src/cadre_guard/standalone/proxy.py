@@ -161,12 +161,9 @@ class Proxy:
             async for data in answer.content.iter_chunked(_READ_BYTES):
                 if piece := restorer.feed(data):
                     await response.write(piece)
-            if rest := restorer.finish():
-                await response.write(rest)
+            await response.write(restorer.finish() + _no_end(dialect, restorer))
         except AWAY_ERRORS:
-            await response.write(
-                dialect.refusals.frame("UpstreamBrokeOff", "the upstream's stream broke off")
-            )
+            await response.write(_broke_off(dialect))
         except (StreamError, DetectionError) as error:
             await response.write(dialect.refusals.frame("ModelGarbage", f"unreadable stream: {error.reason}"))
         await response.write_eof()
@@ -174,10 +171,10 @@ class Proxy:
 
     def _restorer(self, dialect: Dialect, values: Mapping[str, str]) -> Restorer:
         make = dialect.stream
-        if make is None:
-            raise GuardError("NotStreamed", "this endpoint does not stream", status=400)
-        if self._redactor is None or not (isinstance(make, type) and issubclass(make, StreamRestorer)):
+        if make is not None and self._redactor is None:
             return make(values)
+        if not (isinstance(make, type) and issubclass(make, StreamRestorer)) or self._redactor is None:
+            raise GuardError("NotStreamed", "this endpoint does not stream", status=400)
         return _redacting(make, self._redactor)(values)
 
 
@@ -209,6 +206,16 @@ def _headers(family: str, upstream: Upstream, request: web.Request) -> dict[str,
         passed.pop(name, None)
     own = {"anthropic": {"x-api-key": key}, "gemini": {"x-goog-api-key": key}}
     return {**passed, **own.get(family, {"Authorization": f"Bearer {key}"})}
+
+
+def _no_end(dialect: Dialect, restorer: Restorer) -> bytes:
+    """What a client is told of a stream that just stopped."""
+    over = restorer.ended or restorer.finish_reason is not None or restorer.record.error is not None
+    return b"" if over else _broke_off(dialect)
+
+
+def _broke_off(dialect: Dialect) -> bytes:
+    return dialect.refusals.frame("UpstreamBrokeOff", "the upstream's stream broke off")
 
 
 def _refused(dialect: Dialect, status: int, reason: str, message: str) -> web.Response:
