@@ -99,14 +99,20 @@ class WorkerProcess:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise DetectionError("DetectorDied", "the worker went away")
-        late = threading.Timer(seconds, process.kill)
+        expired = threading.Event()
+
+        def end() -> None:
+            expired.set()
+            process.kill()
+
+        late = threading.Timer(seconds, end)
         late.daemon = True
         late.start()
         try:
             send(process.stdin, pickle.dumps(message))
             answer = json.loads(receive(process.stdout))
         except (OSError, ValueError, EOFError):
-            reason = "DetectorDied" if late.is_alive() else "DetectorTimeout"
+            reason = "DetectorTimeout" if expired.is_set() else "DetectorDied"
             self.kill()
             raise DetectionError(reason, "the worker did not answer") from None
         finally:
