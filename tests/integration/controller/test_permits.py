@@ -14,7 +14,7 @@ from aiohttp import web
 from cadre_local.cli.program import run
 from cadre_local.errors import Exit
 from tests.integration.controller.stand import Held, Stand, open_stand, until
-from tests.integration.controller.test_tool_gateway import evaluation
+from tests.integration.controller.test_tool_gateway import IBAN, evaluation
 from tests.support.scripted import Scripted
 
 
@@ -51,6 +51,60 @@ async def test_always_is_for_so_many_calls_until_revoked(
     assert stranger.status == 404
     assert await cadre(stand, "revoke", permit) == 0
     assert (await book(held, 2002))["effect"] == "RequireApproval"
+
+
+async def test_an_approver_changes_the_arguments_and_the_agent_is_told(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CADRE_HOME", str(stand.root))
+    held = await stand.held(IBAN)
+    token = next(word for word in str(held.lease["prompt"]).split() if word.startswith("IBANx"))
+    asked = str((await book(held, 2000))["approvalId"])
+    file = tmp_path / "arguments.json"
+    edit = ("approve", asked, "--yes", "--arguments", str(file))
+    for text, code in (("{", Exit.USAGE), ("[]", Exit.USAGE), ('{"amount": "many"}', Exit.REFUSED)):
+        file.write_text(text)
+        assert await cadre(stand, *edit) == code
+    file.write_text(json.dumps({"amount": 1500, "iban": IBAN}))
+    assert await cadre(stand, *edit, "--always", "1") == Exit.REFUSED
+    assert await cadre(stand, *edit) == 0
+    done = await held.tool("desk_book", {"amount": 2000}, "t2000")
+    assert evaluation(done.json)["effect"] == "Allow"
+    assert "with other arguments" in done.text and token in done.text and IBAN not in done.text
+    assert [call["arguments"] for call in stand.desk_calls()] == [{"amount": 1500, "iban": IBAN}]
+    again = await held.tool("desk_book", {"amount": 2000}, "t2000")
+    assert again["replayed"] is True and len(stand.desk_calls()) == 1
+    view = await (await stand.person("bruno")).get(f"/api/v1/approvals/{asked}")
+    assert view["edited"]["amount"] == 1500 and view["arguments"] == {"amount": 2000}  # type: ignore[index]
+    assert str(view["editedHash"]) not in ("", view["argumentsHash"])
+    assert (await book(held, 1500))["effect"] == "RequireApproval"
+
+
+NEW_RULE = """    - name: nothing-small
+      effect: Deny
+      actions: [CallTool]
+      resources: [{toolServerRef: {name: desk}, tools: [book]}]
+      when: args.amount < 1600.0
+    - name: never-666"""
+
+
+async def test_what_was_changed_is_judged_again_when_it_is_called(stand: Stand) -> None:
+    held = await stand.held()
+    asked = str((await book(held, 2000))["approvalId"])
+    bruno, path = await stand.person("bruno"), f"/api/v1/approvals/{asked}/decision"
+    refused = await bruno.post(path, {"decision": "Denied", "arguments": {"amount": 1}})
+    assert (refused.status, refused["reason"]) == (422, "EditRefused")
+    decision = {"decision": "Approved", "arguments": {"amount": 1500}}
+    assert (await bruno.post(path, decision)).status == 200
+    document = {"file": "chart.yaml", "text": stand.chart_text().replace("    - name: never-666", NEW_RULE)}
+    applied = await (await stand.person()).post("/api/v1/apply", {"documents": [document]})
+    assert applied.status == 200, applied.text
+    denied = await book(held, 2000)
+    assert (denied["effect"], denied["reason"]) == ("Deny", "DeniedByRule")
+    another = str((await book(held, 2001))["approvalId"])
+    forbidden = await bruno.post(f"/api/v1/approvals/{another}/decision", decision)
+    assert (forbidden.status, forbidden["reason"]) == (403, "DeniedByRule")
+    assert stand.desk_calls() == []
 
 
 async def test_approvers_are_told_outside_and_can_tell_who_wrote(

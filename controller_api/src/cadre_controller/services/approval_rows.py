@@ -89,6 +89,8 @@ def approval_view(
         tool=row["tool"],
         arguments=row["arguments"],
         arguments_hash=row["arguments_hash"],
+        edited=row["edited"],
+        edited_hash=row["edited_hash"],
         rules=tuple(r.rule_id for r in requirements),
         approvers=approvers,
         quorum=max((r.rule.quorum for r in requirements), default=1),

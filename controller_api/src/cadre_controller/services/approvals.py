@@ -14,6 +14,7 @@ from cadre_controller.services import panels
 from cadre_controller.services.approval_links import unknown_link, use_link
 from cadre_controller.services.approval_rows import ApprovalDraft, Verdict, approval_view, final_statements
 from cadre_controller.services.chart import ChartService
+from cadre_controller.services.edits import Edit
 from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel, system_actor, task_channels
 from cadre_controller.services.models import HeldTask, Intent, Page, ToolApprovalRequest
@@ -25,6 +26,9 @@ from cadre_core.model import ApprovalRule
 
 _RACES = 10
 _STEP_TIMEOUT = 8 * 3600
+_NOTED = {"permit_insert": "permit", "approval_edit": "editedHash"}
+_AT = {"permit_insert": 1, "approval_edit": 3}
+"""What the audit says of a decision besides, and where its statement has it."""
 
 
 class PermitUsedUp(Exception):  # noqa: N818 - a finding, named as it is
@@ -193,10 +197,16 @@ class ApprovalService:
         return Page(items, items[-1].id if len(rows) > limit else "")
 
     async def decide(
-        self, actor: Actor, approval_id: str, body: DecisionCreate, *, link: str = ""
+        self,
+        actor: Actor,
+        approval_id: str,
+        body: DecisionCreate,
+        *,
+        link: str = "",
+        edit: Edit | None = None,
     ) -> ApprovalView:
-        """One person's decision, by a `link` that it uses up or by themselves. A repetition of the same vote
-        has no effect.
+        """One person's decision, by a `link` that it uses up or by themselves, with the arguments that were
+        asked for or with an `edit`. A repetition of the same vote has no effect.
 
         Raises NotFound, Denied(NotAnApprover, SeparationOfDuties), Conflict(AlreadyDecided, AlreadyVoted,
         ArgumentsChanged, ApprovalExpired).
@@ -205,13 +215,15 @@ class ApprovalService:
             raise InvalidInput("BadDecision", "decision must be Approved or Denied", "send one of the two")
         if body.always is not None and body.decision is not ApprovalState.APPROVED:
             raise InvalidInput("AlwaysAllowRefused", "a refusal allows nothing", "leave `always` out")
+        if edit is not None and (body.decision is not ApprovalState.APPROVED or body.always is not None):
+            raise InvalidInput("EditRefused", "changed arguments are for one call", "approve this call alone")
         for _ in range(_RACES):
             row = await self._row(actor.tenant, approval_id)
             if self._settled(actor, row, body):
                 return self._view(row)
             verdict = self._verdict(actor, row, body)
             try:
-                await self._commit_vote(actor, row, body, verdict, link)
+                await self._commit_vote(actor, row, body, verdict, link, edit)
             except RowMissing as error:
                 if error.query == "link_use":
                     raise unknown_link() from None
@@ -291,7 +303,13 @@ class ApprovalService:
         return Verdict(ApprovalState.APPROVED if done else ApprovalState.PENDING, after, "")
 
     async def _commit_vote(
-        self, actor: Actor, row: Row, body: DecisionCreate, verdict: Verdict, link: str
+        self,
+        actor: Actor,
+        row: Row,
+        body: DecisionCreate,
+        verdict: Verdict,
+        link: str,
+        edit: Edit | None,
     ) -> None:
         tenant, now = actor.tenant, self._kernel.clock.now()
         comment = ""
@@ -303,6 +321,9 @@ class ApprovalService:
         votes: tuple[Statement, ...] = (vote,)
         if body.always is not None:
             votes = (vote, self.permits.grant(actor, row, body.always, verdict.requirements))
+        if edit is not None:
+            panels.require_alone(actor.id, verdict.requirements, "EditRefused")
+            votes = (*votes, edit.statement(tenant, row["id"]))
         if link:
             votes = (use_link(actor, link, now), *votes)
         await self._commit(actor, row, verdict, "approval.decide", votes, personal, body.decision.value)
@@ -325,8 +346,8 @@ class ApprovalService:
             "approval_update",
             (tenant, row["id"], row["version"], verdict.state.value, stored, due, verdict.reason, now),
         )
-        permit = next((str(s.row[1]) for s in statements if s.query == "permit_insert"), "")
-        about = {"decision": decision, "state": verdict.state.value} | ({"permit": permit} if permit else {})
+        about = {"decision": decision, "state": verdict.state.value}
+        about |= {_NOTED[s.query]: str(s.row[_AT[s.query]]) for s in statements if s.query in _NOTED}
         facts = Facts(_about(row) | about, personal=personal)
         entry = kernel.audit(actor, action, f"approval:{row['id']}", verdict.state.value, facts)
         effects: tuple[Statement, ...] = ()

@@ -21,6 +21,7 @@ from cadre_controller.services.chart import ChartService
 from cadre_controller.services.dead_letters import DeadLetters
 from cadre_controller.services.directory import DirectoryService
 from cadre_controller.services.dispatch import Dispatcher
+from cadre_controller.services.edits import Edits
 from cadre_controller.services.endings import Endings
 from cadre_controller.services.freeze import FreezeService
 from cadre_controller.services.freezer import Freezer
@@ -79,6 +80,7 @@ class Services:
     schedules: ScheduleService
     groups: Groups
     reminders: Reminders
+    edits: Edits
     webhooks: WebhookService
     workflows: WorkflowService
     messages: MessageService
@@ -174,6 +176,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         schedules=ScheduleService(kernel, chart, tasks),
         groups=groups,
         reminders=Reminders(kernel, chart, approvals),
+        edits=Edits(chart, masker, pseudonyms),
         webhooks=WebhookService(kernel),
         workflows=WorkflowService(kernel, chart, sessions, masker, effects),
         messages=messages,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from cadre_controller.errors import InvalidInput
 from cadre_core.approvers import Level, approver_chain
 from cadre_core.model import ApprovalRule, Snapshot
 from cadre_core.policy.decide import PolicyProgram, PolicyRequest, evaluate
@@ -107,6 +108,12 @@ def approve(
         else r
         for r in requirements
     )
+
+
+def require_alone(person_id: str, requirements: Sequence[Requirement], reason: str) -> None:
+    """Nobody decides alone what others have to agree to as well. Raises InvalidInput."""
+    if any(not r.met or r.approved_by != (person_id,) for r in requirements):
+        raise InvalidInput(reason, "others have to agree as well, each time", "approve this call alone")
 
 
 def escalate(question: Question, requirements: Sequence[Requirement]) -> tuple[Requirement, ...] | None:

@@ -8,7 +8,7 @@ from cadre_controller.errors import InvalidInput, NotFound
 from cadre_controller.ports import Actor
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.models import HeldTask, ToolApprovalRequest
-from cadre_controller.services.panels import Requirement
+from cadre_controller.services.panels import Requirement, require_alone
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
 
@@ -40,10 +40,7 @@ class Permits:
     ) -> Statement:
         """The permit for what an approval was about, of the one person who met every rule of it alone. Raises
         InvalidInput(AlwaysAllowRefused)."""
-        if any(not r.met or r.approved_by != (actor.id,) for r in requirements):
-            raise InvalidInput(
-                "AlwaysAllowRefused", "others have to agree as well, each time", "approve this call alone"
-            )
+        require_alone(actor.id, requirements, "AlwaysAllowRefused")
         uses = min((r.rule.always_uses for r in requirements), default=0)
         seconds = min((r.rule.always_seconds for r in requirements), default=0)
         if row["kind"] != "ToolCall" or wanted.uses > uses or wanted.seconds > seconds:

@@ -199,6 +199,9 @@ class ApprovalView(Message):
     arguments: type_json = {}
     """Restored within the approver's clearance."""
     arguments_hash: str = ""
+    edited: type_json | None = None
+    """What an approver had the tool called with in place of `arguments`."""
+    edited_hash: str = ""
     rules: tuple[str, ...] = ()
     """`<tenant>/<policy>#<rule>` of every rule that asked."""
     approvers: tuple[str, ...] = ()
@@ -251,6 +254,8 @@ class DecisionCreate(Message):
     comment: str = Field(default="", max_length=2000)
     arguments_hash: str = ""
     """When given it must equal the approval's hash: proof of what was read."""
+    arguments: type_json | None = None
+    """Only with Approved: call the tool with these in place of those that were asked for."""
     always: AlwaysAllow | None = None
     """Only with Approved, and only as far as the rules' `allowAlways` goes."""
 

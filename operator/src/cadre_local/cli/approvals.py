@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TextIO
 
 import click
 from rich.console import Console
 
+from cadre_api.protocol.base import type_json
 from cadre_api.protocol.tasks import AlwaysAllow, ApprovalState, ApprovalView
 from cadre_api.units import parse_duration
 from cadre_local.cli.context import Session, pass_session
@@ -72,6 +74,9 @@ _comment = click.option("-m", "--comment", default="", help="Kept with the decis
 )
 @click.option("--for", "duration", default="1h", show_default=True, help="With --always: how long.")
 @click.option("--any-session", is_flag=True, help="With --always: in every session of the agent.")
+@click.option(
+    "--arguments", type=click.File(), help="Call the tool with this JSON instead (`-` = standard input)."
+)
 @pass_session
 def approve(
     session: Session,
@@ -81,6 +86,7 @@ def approve(
     always: int | None,
     duration: str,
     any_session: bool,
+    arguments: TextIO | None,
 ) -> None:
     """Approve exactly what is shown: the decision is bound to the hash of these arguments.
 
@@ -93,7 +99,26 @@ def approve(
     permit = None
     if always is not None:
         permit = AlwaysAllow(uses=always, seconds=_seconds(duration), session_only=not any_session)
-    _decide(session, approval_id, ApprovalState.APPROVED, yes=yes, comment=comment, always=permit)
+    edited = _object(arguments) if arguments is not None else None
+    _decide(
+        session,
+        approval_id,
+        ApprovalState.APPROVED,
+        yes=yes,
+        comment=comment,
+        always=permit,
+        edited=edited,
+    )
+
+
+def _object(file: TextIO) -> type_json:
+    try:
+        value = json.load(file)
+    except ValueError as error:
+        raise click.BadParameter(f"is no JSON: {error}", param_hint="--arguments") from error
+    if not isinstance(value, dict):
+        raise click.BadParameter("is no JSON object", param_hint="--arguments")
+    return value
 
 
 def _seconds(duration: str) -> int:
@@ -140,6 +165,7 @@ def _decide(
     yes: bool,
     comment: str,
     always: AlwaysAllow | None = None,
+    edited: type_json | None = None,
 ) -> None:
     api = session.api()
     found = api.approval(approval_id)
@@ -151,12 +177,12 @@ def _decide(
             Exit.CONFLICT,
         )
     if session.is_table:
-        show(session.console, found)
+        show(session.console, found, edited)
     word = "Approve" if decision is ApprovalState.APPROVED else "Deny"
     if not yes and not _confirmed(f"{word} this?"):
         raise CadreError("NotDecided", "nothing was decided", "run the command again to decide")
     link = approval_id if approval_id != found.id else ""
-    decided = api.decide(found, decision, comment, always, link)
+    decided = api.decide(found, decision, comment, always, link, edited)
     session.emit(decided, lambda console: console.print(_outcome(decided)))
 
 
@@ -186,13 +212,16 @@ def _confirmed(question: str) -> bool:
         ) from error
 
 
-def show(console: Console, approval: ApprovalView) -> None:
-    """Everything a person needs to decide."""
+def show(console: Console, approval: ApprovalView, edited: type_json | None = None) -> None:
+    """Everything a person needs to decide; `edited`: what they would have the tool called with instead."""
     what = approval.tool or approval.kind.value
     given = f"{approval.quorum} needed, {len(approval.votes)} given"
     reason = f"  {approval.reason}" if approval.reason else ""
     console.print(f"[bold]{what}[/]  asked by {approval.agent}  (task {approval.task_id})")
     console.print(json.dumps(approval.arguments, indent=2, ensure_ascii=False), markup=False)
+    if edited is not None:
+        console.print("instead of that:", style="bold")
+        console.print(json.dumps(edited, indent=2, ensure_ascii=False), markup=False)
     console.print(f"hash   {approval.arguments_hash}")
     console.print(f"rules  {', '.join(approval.rules) or '-'}", markup=False)
     console.print(f"who    {', '.join(approval.approvers) or '-'}; {given}", markup=False)

@@ -125,11 +125,17 @@ class CadreApi:
         comment: str = "",
         always: AlwaysAllow | None = None,
         link: str = "",
+        arguments: type_json | None = None,
     ) -> ApprovalView:
-        """Decide exactly what was read, by a link if one is given: the hash goes along."""
+        """Decide exactly what was read, by a link if one is given, or with other arguments: the hash goes
+        along."""
         body = _body(
             DecisionCreate(
-                decision=decision, comment=comment, arguments_hash=approval.arguments_hash, always=always
+                decision=decision,
+                comment=comment,
+                arguments_hash=approval.arguments_hash,
+                arguments=arguments,
+                always=always,
             )
         )
         path = (

@@ -3,9 +3,10 @@ says they are.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cadre_api.protocol.base import Effect, type_json
 from cadre_api.protocol.guard import ToolDecisionRequest
@@ -13,13 +14,15 @@ from cadre_api.protocol.tasks import ApprovalState, ApprovalView, Evaluation
 from cadre_controller.errors import Denied, MaskingFailed
 from cadre_controller.ports import AgentIdentity
 from cadre_controller.services.assembly import Services
+from cadre_controller.services.edits import judge, within
 from cadre_controller.services.models import HeldTask, LiveChart, ToolApprovalRequest
-from cadre_controller.tokens_in import classes_in, token_candidates
+from cadre_controller.tokens_in import token_candidates
 from cadre_core.arguments import arguments_hash, check_arguments
 from cadre_core.model import EffectiveAgent, EffectiveTool
-from cadre_core.policy.decide import Decision, PolicyRequest, ToolResource, evaluate
+from cadre_core.policy.decide import Decision
 from cadre_detect import restore_json
 
+EDITED = "A person approved this call with other arguments:"
 _PLAIN = re.compile(r"[\w.:|-]{1,200}", re.ASCII)
 
 
@@ -36,6 +39,9 @@ class DecidedCall:
     """As delivered to the server: restored within its clearance."""
     arguments_hash: str
     evaluation: Evaluation
+    edited_hash: str = ""
+    """Of `arguments`, where an approver changed them; `arguments_hash` stays that of what was asked for: it
+    names the call."""
     ordinal: int = 0
     """The one of the task's equal calls that a person approved; 0 = no approval was needed."""
 
@@ -87,9 +93,34 @@ class ToolDecider:
             refusal = _deny("SchemaMismatch", "; ".join(problems)[:1000])
             return DecidedCall(held, chart, agent, request, tool, arguments, "", refusal)
         digest = arguments_hash(arguments)
-        decision = evaluate(chart.program, _policy_request(agent, tool, arguments, request.arguments))
-        evaluation, ordinal = await self._with_approval(held, request, tool, digest, decision)
-        return DecidedCall(held, chart, agent, request, tool, arguments, digest, evaluation, ordinal)
+        decision = judge(chart, agent, tool, arguments, request.arguments)
+        evaluation, ordinal, approval = await self._with_approval(held, request, tool, digest, decision)
+        call = DecidedCall(held, chart, agent, request, tool, arguments, digest, evaluation, ordinal=ordinal)
+        if approval is None or approval.edited is None or evaluation.effect is not Effect.ALLOW:
+            return call
+        return await self._as_edited(identity, call, tool, approval, approval.edited)
+
+    async def _as_edited(
+        self,
+        identity: AgentIdentity,
+        call: DecidedCall,
+        tool: EffectiveTool,
+        approval: ApprovalView,
+        edited: type_json,
+    ) -> DecidedCall:
+        """The call with what the approver wrote: it must still be what was approved, and permitted."""
+        arguments = await self._delivered(identity, call.held, edited, tool)
+        decision = judge(call.chart, call.agent, tool, arguments, edited)
+        same = arguments_hash(arguments) == approval.edited_hash
+        if not same or check_arguments(tool.input_schema, arguments):
+            refusal = _deny("ArgumentsChanged", "the arguments are not those that were approved any more")
+            return replace(call, evaluation=refusal)
+        if decision.effect is Effect.DENY or not within(decision, approval):
+            refusal = _deny(decision.reason, decision.message or "the rules have changed since")
+            return replace(call, evaluation=refusal)
+        message = f"{EDITED} {json.dumps(edited, ensure_ascii=False)}"
+        evaluation = call.evaluation.model_copy(update={"message": message})
+        return replace(call, arguments=arguments, edited_hash=approval.edited_hash, evaluation=evaluation)
 
     async def _masked(
         self, held: HeldTask, agent: EffectiveAgent, request: ToolDecisionRequest
@@ -123,7 +154,7 @@ class ToolDecider:
         tool: EffectiveTool,
         digest: str,
         decision: Decision,
-    ) -> tuple[Evaluation, int]:
+    ) -> tuple[Evaluation, int, ApprovalView | None]:
         evaluation = Evaluation(
             effect=decision.effect,
             rules=tuple(decision.rules),
@@ -131,7 +162,7 @@ class ToolDecider:
             message=decision.message,
         )
         if decision.effect is not Effect.REQUIRE_APPROVAL:
-            return evaluation, 0
+            return evaluation, 0, None
         target = f"{tool.server}/{tool.tool}"
         ordinal = await self._services.intents.ordinal(held, target, digest, request.tool_call_id)
         wanted = ToolApprovalRequest(
@@ -143,7 +174,7 @@ class ToolDecider:
             ordinal=ordinal,
         )
         approval = await self._services.approvals.request_tool(held, wanted)
-        return _after_approval(evaluation, approval), ordinal
+        return _after_approval(evaluation, approval), ordinal, approval
 
 
 def _after_approval(evaluation: Evaluation, approval: ApprovalView) -> Evaluation:
@@ -167,20 +198,6 @@ def _after_approval(evaluation: Evaluation, approval: ApprovalView) -> Evaluatio
         case ApprovalState.PENDING:
             change |= {"reason": "ApprovalRequired"}
     return evaluation.model_copy(update=change)
-
-
-def _policy_request(
-    agent: EffectiveAgent, tool: EffectiveTool, arguments: Mapping[str, object], masked: type_json
-) -> PolicyRequest:
-    return PolicyRequest(
-        subject=agent.key,
-        subject_node=agent.node,
-        action="CallTool",
-        resource=ToolResource(server=tool.server, tool=tool.tool, effects=tool.effects),
-        args=arguments,
-        args_schema=tool.input_schema,
-        data_classes=classes_in(masked, agent.guard.entity_classes),
-    )
 
 
 def _plain(request: ToolDecisionRequest) -> ToolDecisionRequest:

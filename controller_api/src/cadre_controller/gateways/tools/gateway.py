@@ -62,7 +62,7 @@ class ToolGateway:
         await self._note_call(identity, call, executed, milliseconds)
         if executed.result is None:
             return ToolCallResponse(evaluation=executed.unknown or call.evaluation)
-        return _response(call.evaluation, executed.result, executed.replayed)
+        return _response(call, executed.result, executed.replayed)
 
     async def _decided(self, identity: AgentIdentity, request: ToolDecisionRequest) -> DecidedCall:
         call = await self._decider.decide(identity, request)
@@ -116,6 +116,7 @@ class ToolGateway:
             "reason": evaluation.reason,
             "rules": list(evaluation.rules),
             "argumentsHash": call.arguments_hash,
+            "editedHash": call.edited_hash,
             "approvalId": evaluation.approval_id,
             "toolCallId": call.request.tool_call_id,
         }
@@ -144,6 +145,7 @@ class ToolGateway:
             "result": outcome,
             "replayed": executed.replayed,
             "argumentsHash": call.arguments_hash,
+            "editedHash": call.edited_hash,
             "toolCallId": call.request.tool_call_id,
         }
         server = call.tool.server if call.tool else ""
@@ -171,10 +173,11 @@ def _outcome(executed: Executed) -> str:
     return "error" if executed.result.is_error else "ok"
 
 
-def _response(evaluation: Evaluation, result: ToolResult, replayed: bool) -> ToolCallResponse:
+def _response(call: DecidedCall, result: ToolResult, replayed: bool) -> ToolCallResponse:
+    told = ({"type": "text", "text": call.evaluation.message},) if call.edited_hash else ()
     return ToolCallResponse(
-        evaluation=evaluation,
-        content=result.content,
+        evaluation=call.evaluation,
+        content=(*told, *result.content),
         structured_content=result.structured_content,
         is_error=result.is_error,
         replayed=replayed,

@@ -7,6 +7,7 @@ from cadre_controller.routes.models import ApprovalCreate, ApprovalPage, Approva
 from cadre_controller.routes.public.reader import I, Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 from cadre_controller.services.approval_links import find_link
+from cadre_controller.services.edits import Edit
 
 TABLE = Table(Scope.PERSON)
 
@@ -62,7 +63,8 @@ async def decide(call: Call[DecisionCreate]) -> Answer:
     who = reader(call)
     with call.runtime.tracing.span("approval.decide", who.actor.tenant):
         view = await who.approval(call.path("id"))
-        decided = await call.runtime.services.approvals.decide(who.actor, view.id, call.input)
+        edit = await _edit(call, view)
+        decided = await call.runtime.services.approvals.decide(who.actor, view.id, call.input, edit=edit)
     return await who.restored(decided.session_id, decided)
 
 
@@ -79,10 +81,16 @@ async def decide_by_link(call: Call[DecisionCreate]) -> Answer:
     """Approve or deny as the person to whom the link was given; it is used up by that."""
     who = reader(call)
     view = await who.approval(await _linked(call))
+    edit = await _edit(call, view)
     decided = await call.runtime.services.approvals.decide(
-        who.actor, view.id, call.input, link=call.path("code")
+        who.actor, view.id, call.input, link=call.path("code"), edit=edit
     )
     return await who.restored(decided.session_id, decided)
+
+
+async def _edit(call: Call[DecisionCreate], view: ApprovalView) -> Edit | None:
+    given = call.input.arguments
+    return None if given is None else await call.runtime.services.edits.check(view, given)
 
 
 async def _linked(call: Call[I]) -> str:

@@ -30,6 +30,12 @@ WITH r AS (
 )
 SELECT min(r.ord) AS ord FROM r JOIN ins USING (tenant, approval_id, person) GROUP BY tenant, approval_id, person;
 
+-- name: approval_edit
+UPDATE approvals a SET edited = r.edited::jsonb, edited_hash = r.hash
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[]) AS r(ord, tenant, id, edited, hash)
+WHERE a.tenant = r.tenant AND a.id = r.id AND a.state = 'Pending'
+RETURNING r.ord;
+
 -- name: approval_update
 UPDATE approvals a SET
     state = r.state, requirements = r.requirements::jsonb, version = a.version + 1, expires_at = r.expires_at,
