@@ -70,6 +70,7 @@ docs: $(STAMP)  ## check links and generated references
 nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m tests.fuzz --seconds 600
+	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line

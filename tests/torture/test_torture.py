@@ -1,7 +1,6 @@
 """The whole system keeps every promise under random kills; TORTURE_SEED and TORTURE_KILLS choose them."""
 
 import os
-import random
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1200)]
 
 
 async def test_every_promise_is_kept_under_kills(tmp_path: Path) -> None:
-    seed = int(os.environ.get("TORTURE_SEED", random.SystemRandom().randrange(1_000_000)))
+    seed = int(os.environ.get("TORTURE_SEED", "1"))
     size = Size(kills=int(os.environ.get("TORTURE_KILLS", "10")))
     with server() as postgres:
         violations, run = await torture(seed, size, tmp_path, postgres)

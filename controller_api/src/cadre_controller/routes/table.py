@@ -48,7 +48,8 @@ class Call(Generic[I]):
         return self.request[PRINCIPAL]
 
     def path(self, name: str) -> str:
-        """A path parameter."""
+        """A path parameter; raises BadRequest for what no name can hold."""
+        _refuse_unstorable(self.request.match_info[name], name)
         return self.request.match_info[name]
 
     def flag(self, name: str) -> bool:
@@ -180,10 +181,15 @@ def add_routes(app: web.Application, tables: Sequence[Table]) -> tuple[Route, ..
 
 async def _input(request: web.Request, model: type[I], spec: _Spec) -> I:
     if request.method in ("GET", "HEAD"):
+        _refuse_unstorable(dict(request.query), "")
         return _validated(model, dict(request.query), "query parameter")
     if model is Nothing or spec.raw:
         return cast("I", model.model_construct())
-    return _validated(model, parse_json(await read_body(request, spec.max_body, spec.content_types)), "field")
+    body = await read_body(request, spec.max_body, spec.content_types)
+    data = parse_json(body)
+    if b"\\u0000" in body or b"\\ud" in body.lower():
+        _refuse_unstorable(data, "")
+    return _validated(model, data, "field")
 
 
 async def read_body(request: web.Request, max_body: int, content_types: tuple[str, ...]) -> bytes:
@@ -198,6 +204,20 @@ async def read_body(request: web.Request, max_body: int, content_types: tuple[st
         if len(body) > max_body:
             raise BodyTooLarge(max_body)
     return bytes(body)
+
+
+def _refuse_unstorable(value: object, place: str) -> None:
+    """No half characters and no NUL: they can be neither stored nor looked for. Raises BadRequest."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise BadRequest(f"{place}: it holds a NUL or half a character", "send Unicode text without NUL")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_unstorable(name, place or "body")
+            _refuse_unstorable(inner, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_unstorable(inner, place or "body")
 
 
 def parse_json(body: bytes) -> object:
