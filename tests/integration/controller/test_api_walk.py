@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.controller.stand import FIN, Peer, Stand
 
 DOCUMENTS = Path(__file__).parents[3] / "docs" / "openapi"
@@ -129,6 +131,7 @@ def _document(port: str) -> Mapping[str, Any]:
     return found
 
 
+@pytest.mark.timeout(3600)
 async def test_no_operation_answers_with_an_unexpected_5xx(stand: Stand) -> None:
     seed = os.environ.get("API_WALK_SEED", "1")
     chance, bad = random.Random(seed), []
