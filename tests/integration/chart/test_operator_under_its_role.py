@@ -32,7 +32,7 @@ def installed(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in (NAMESPACE, "acme"):
             client.post("/api/v1/namespaces", {"metadata": {"name": name}})
         for file in sorted((REPOSITORY / "examples" / "01-acme").glob("*.yaml")):
-            for obj in filter(None, yaml.safe_load_all(file.read_text())):
+            for obj in (o for o in yaml.safe_load_all(file.read_text()) if o and "metadata" in o):
                 placed = {**obj, "metadata": {**obj["metadata"], "namespace": "acme"}}
                 reply = client.post(collection(placed), placed)
                 assert reply.status == 201, reply.message
