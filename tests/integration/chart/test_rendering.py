@@ -88,7 +88,7 @@ def test_only_operator_and_controller_hold_a_token_of_the_cluster(helm: Helm, mo
 
 
 def test_no_claim_waits_for_its_first_user(helm: Helm) -> None:
-    """Most storage classes make a volume for the first pod that wants it, and `--wait` waits for all volumes."""
+    """Most storage classes make a volume for its first pod; `helm install --wait` waits for all of them."""
     objects = helm.render("default")
     claims = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "PersistentVolumeClaim"}
     running = [obj for obj in objects if obj["kind"] in ("Deployment", "StatefulSet")]
