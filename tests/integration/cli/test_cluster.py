@@ -174,6 +174,7 @@ def test_suspend_and_resume(town: Town) -> None:
     assert refused.returncode == 1 and "NotEntitled" in refused.stderr
     late = town.cadre("resume", "marketing-1", "--timeout", "0.1", as_="j-gross")
     assert late.returncode == 6 and "describe agent" in late.stderr
+    town.site.wait_child("StatefulSet", "marketing-1", lambda s: s["spec"]["replicas"] == 1)
     town.site.kubelet("marketing-1")
     assert "now Idle" in town.done("resume", "marketing-1", as_="j-gross")
 
