@@ -1,4 +1,4 @@
-"""Stopping an agent in the cluster: at once, seen by everyone, and it goes on where it stopped."""
+"""Stopping an agent in the cluster: at once or in order, seen by everyone, and it goes on afterwards."""
 
 import time
 
@@ -23,9 +23,7 @@ def test_a_frozen_agent_stops_and_goes_on(lab: Lab, company: People) -> None:
     wait_for("the chart shows it", lambda: _phase(kubectl) == "Frozen", 60)
     print(f"e2e: frozen, command and all, shown in the chart after {time.monotonic() - start:.1f} s")
     assert "audit" in company.done("l-brandt", "freeze", "list")
-    refused = company.cadre("h-keller", "task", "run", "--agent", "finance-1", "--dry-run", "A report.")
-    assert refused.returncode == 1
-    assert "Frozen" in refused.stdout + refused.stderr
+    wait_for("no work is routed to it", lambda: _refused(company), 60)
     company.done("h-keller", "approve", posting, "--yes")
     assert company.json("l-brandt", "task", "show", task)["task"]["state"] in ("Running", "Waiting")
     assert len(acme.booked(kubectl)) == before
@@ -36,6 +34,24 @@ def test_a_frozen_agent_stops_and_goes_on(lab: Lab, company: People) -> None:
     wait_for("the chart forgets it", lambda: _phase(kubectl) != "Frozen", 60)
 
 
+def _refused(people: People) -> bool:
+    asked = people.cadre("h-keller", "task", "run", "--agent", "finance-1", "--dry-run", "A report.")
+    return asked.returncode == 1 and "Frozen" in asked.stdout
+
+
 def _phase(kubectl: Kubectl) -> str:
     agent = kubectl.get("agents.cadre.dev", "finance-1", "-n", acme.NAMESPACE)
     return str(agent.get("status", {}).get("phase", ""))
+
+
+def test_a_suspended_agent_leaves_and_comes_back(lab: Lab, company: People) -> None:
+    """An idle agent's pod is gone long before its grace period ends; resumed, it is Ready again."""
+    start = time.monotonic()
+    company.done("m-ruiz", "suspend", "finance-1", timeout=400)
+    pod = ("get", "pod", "agent-finance-1-0", "-n", acme.NAMESPACE)
+    wait_for("the pod is gone", lambda: not lab.kubectl.succeeds(*pod), 120)
+    print(f"e2e: suspended and gone after {time.monotonic() - start:.1f} s")
+    start = time.monotonic()
+    company.done("m-ruiz", "resume", "finance-1", timeout=400)
+    wait_for("every agent is Ready", lambda: acme.ready(lab.kubectl), 180)
+    print(f"e2e: resumed and Ready after {time.monotonic() - start:.1f} s")
