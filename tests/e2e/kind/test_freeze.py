@@ -23,7 +23,6 @@ def test_a_frozen_agent_stops_and_goes_on(lab: Lab, company: People) -> None:
     wait_for("the chart shows it", lambda: _phase(kubectl) == "Frozen", 60)
     print(f"e2e: frozen, command and all, shown in the chart after {time.monotonic() - start:.1f} s")
     assert "audit" in company.done("l-brandt", "freeze", "list")
-    wait_for("no work is routed to it", lambda: _refused(company), 60)
     company.done("h-keller", "approve", posting, "--yes")
     assert company.json("l-brandt", "task", "show", task)["task"]["state"] in ("Running", "Waiting")
     assert len(acme.booked(kubectl)) == before
@@ -32,11 +31,6 @@ def test_a_frozen_agent_stops_and_goes_on(lab: Lab, company: People) -> None:
     assert ended["state"] == "Succeeded"
     assert len(acme.booked(kubectl)) == before + 1
     wait_for("the chart forgets it", lambda: _phase(kubectl) != "Frozen", 60)
-
-
-def _refused(people: People) -> bool:
-    asked = people.cadre("h-keller", "task", "run", "--agent", "finance-1", "--dry-run", "A report.")
-    return asked.returncode == 1 and "Frozen" in asked.stdout
 
 
 def _phase(kubectl: Kubectl) -> str:
