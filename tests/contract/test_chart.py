@@ -66,8 +66,11 @@ async def test_another_process_sees_the_new_chart(services: Services, dsn: str, 
         result = await services.chart.apply(
             documents(root_budget="11.00"), services.directory.admin_actor(TENANT)
         )
-        await other.chart.refresh()
-        assert other.chart.current(TENANT).snapshot.revision == result.revision
+        async with asyncio.timeout(60):
+            while other.chart.current(TENANT).snapshot.revision != result.revision:
+                await asyncio.sleep(0.01)
+        for agent in other.chart.current(TENANT).snapshot.agents:
+            assert other.chart.bundle_version(TENANT, agent) == services.chart.bundle_version(TENANT, agent)
 
 
 async def test_bundles_are_signed_and_rise_only_when_they_change(

@@ -140,8 +140,8 @@ async def open_services(
         stack.callback(wakeups.close)
         await services.chart.start()
         await services.freezer.refresh()
-        following = asyncio.create_task(services.freezer.follow(), name="freezes")
-        stack.push_async_callback(_ended, following)
+        for name, follow in (("freezes", services.freezer.follow), ("charts", services.chart.follow)):
+            stack.push_async_callback(_ended, asyncio.create_task(follow(), name=name))
         await services.leases.grace(services.chart.tenants())
         sweeper = Sweeper(sweeps(services, config.sweep_seconds))
         await sweeper.start()
@@ -216,7 +216,6 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
         Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),
         Sweep("state", max(every, 600.0), lambda: services.state.sweep(tenants())),
-        Sweep("charts", max(every, 5.0), services.chart.refresh),
         Sweep("reservations", max(every, 5.0), lambda: services.budgets.sweep(tenants())),
         Sweep("budgets", max(every, 5.0), lambda: services.budget_reports.warn(tenants())),
         Sweep("checkpoints", max(every, 300.0), lambda: services.audit.checkpoint_all(tenants())),

@@ -10,7 +10,7 @@ from cadre_api.data_classes import DataClass, class_of
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.guard import GuardRules, GuardTerm
 from cadre_api.v1alpha1 import KINDS
-from cadre_controller.errors import ChartInvalid, Conflict, NotFound
+from cadre_controller.errors import CadreError, ChartInvalid, Conflict, NotFound
 from cadre_controller.ports import Actor
 from cadre_controller.services.chart_rows import (
     Objects,
@@ -33,6 +33,7 @@ from cadre_core.route_index import route_index
 from cadre_detect.linking import People
 
 logger = logging.getLogger(__name__)
+CHANNEL = "charts"
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ class ChartService:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._tenants: dict[str, _Tenant] = {}
+        self._unusable: dict[str, int] = {}
+        """Tenant -> the stored generation that does not compile here, so that it is told once."""
         self._applying = asyncio.Lock()
 
     async def start(self) -> None:
@@ -61,14 +64,29 @@ class ChartService:
         for row in await self._kernel.db.fetch((), "tenants"):
             await self._load(row["tenant"])
 
+    async def follow(self) -> None:
+        """Keep up with what other processes apply, until cancelled or the process stops waiting."""
+        await self._kernel.wakeups.until((CHANNEL,), self._look, float("inf"))
+
+    async def _look(self) -> None:
+        try:
+            await self.refresh()
+        except CadreError as error:
+            logger.warning("charts not read", extra={"reason": error.reason})
+
     async def refresh(self) -> None:
-        """Load charts that another process has applied."""
+        """Load charts that another process has applied. Raises Unavailable."""
         for row in await self._kernel.db.fetch((), "tenants"):
             tenant = row["tenant"]
             latest = await self._kernel.db.fetch_one(tenant, "snapshot_latest", tenant)
-            known = self._tenants.get(tenant)
-            if latest is not None and (known is None or known.generation < latest["generation"]):
+            if latest is not None and self._is_news(tenant, latest["generation"]):
                 await self._load(tenant)
+
+    def _is_news(self, tenant: str, generation: int) -> bool:
+        known = self._tenants.get(tenant)
+        if self._unusable.get(tenant) == generation:
+            return False
+        return known is None or known.generation < generation
 
     def tenants(self) -> tuple[str, ...]:
         """Tenants with a chart."""
@@ -204,7 +222,7 @@ class ChartService:
         )
         author = Actor(tenant, actor.type, actor.id, actor.role, trace_id=actor.trace_id)
         entry_ = self._kernel.audit(author, "chart.apply", f"tenant:{tenant}", "ok", facts)
-        channels = (f"chart:{tenant}",)
+        channels = (CHANNEL, f"chart:{tenant}")
         keys = frozenset({f"chart:{tenant}"})
         return Work(tenant, tuple(statements), keys, audit=(entry_,), notify=channels)
 
@@ -220,12 +238,15 @@ class ChartService:
         snapshot, problems = await asyncio.to_thread(_compile, resources)
         if snapshot is None or problems:
             logger.error("stored chart does not compile", extra={"tenant": tenant, "problems": len(problems)})
+            self._unusable[tenant] = latest["generation"]
             return
         bundles = {
             row["agent"]: (row["generation"], row["digest"])
             for row in await kernel.db.fetch(tenant, "bundles", tenant)
         }
         live = await asyncio.to_thread(self._live, snapshot)
+        if not self._is_news(tenant, latest["generation"]):
+            return  # applied here meanwhile
         self._tenants[tenant] = _Tenant(live, latest["generation"], read_objects(resources), bundles)
         kernel.wakeups.wake((f"chart:{tenant}",))
 
