@@ -39,7 +39,7 @@ class ChartPush:
     tenant: str
     revision: str
     models: Mapping[Key, Resource]
-    """Without the agents that wait for consent."""
+    """Without the agents that wait for consent, and the workflows that need one of them."""
     held: Mapping[Key, Resource]
     """Agents whose rights nobody agreed to yet."""
     consented: Mapping[Key, str]

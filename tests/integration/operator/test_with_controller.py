@@ -9,6 +9,7 @@ from cadre_core.compile import compile_chart
 from cadre_core.load import parse_documents
 from cadre_core.resources import Resources
 from cadre_operator.chart.evaluate import key_of
+from cadre_operator.chart.waiting import without_waiting
 from cadre_operator.controller import ChartPush, ChartRejectedError, ControllerError, HttpController
 from cadre_operator.keys import Key
 from tests.integration.controller.conftest import database as database
@@ -54,7 +55,7 @@ async def test_an_agent_that_waits_is_not_given_to_the_controller(stand: Stand, 
     controller = await client(stand, tmp_path)
     models = chart(stand)
     waiting = next(key for key in sorted(models) if key.kind == "Agent")
-    await controller.push(push({k: m for k, m in models.items() if k != waiting}, {waiting: models[waiting]}))
+    await controller.push(push(without_waiting(models, [waiting]), {waiting: models[waiting]}))
     assert waiting.path not in await controller.demand("co")
     await controller.close()
 

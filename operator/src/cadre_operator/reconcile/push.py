@@ -6,6 +6,7 @@ from cadre_api.conditions import ConditionType
 from cadre_api.v1alpha1 import Resource
 from cadre_operator.agents.consent import judge_consent
 from cadre_operator.chart.evaluate import ChartState
+from cadre_operator.chart.waiting import without_waiting
 from cadre_operator.controller import ChartPush, ChartRejectedError, ControllerError
 from cadre_operator.keys import Key, Priority
 from cadre_operator.status.common import Sync, SyncState
@@ -55,15 +56,13 @@ def chart_push(world: World, state: ChartState) -> ChartPush:
     Agents that wait are sent apart: a controller that does not know what that means leaves them out, which
     takes rights away rather than giving any.
     """
-    models: dict[Key, Resource] = {}
     held: dict[Key, Resource] = {}
     consented: dict[Key, str] = {}
     for key, model in state.models.items():
         rights = _waiting(world, state, key)
-        if rights is None:
-            models[key] = model
-        else:
+        if rights is not None:
             held[key], consented[key] = model, rights
+    models = without_waiting(state.models, held)
     return ChartPush(state.tenant, state.revision, models, held, consented)
 
 
