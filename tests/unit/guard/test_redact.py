@@ -51,6 +51,16 @@ def test_any_cut_says_the_same_and_no_new_value(
     assert said.count(OWN) == text.count(OWN) + text.count(OWN_TOKEN)
 
 
+@pytest.mark.parametrize("length", [HOLD - 40, HOLD, HOLD + 30, 9 * HOLD])
+@pytest.mark.parametrize("value", [*NEW, OWN_TOKEN])
+def test_a_long_word_before_a_value_cuts_it_nowhere(redactor: Redactor, length: int, value: str) -> None:
+    for filling in range(0, 90, 7):
+        text = "x" * length + " " + "y " * (filling // 2) + f"{value} and {value}."
+        said = "".join(_said(redactor, [text, " "]))
+        assert leaks(NEW, said.encode()) == {} and value[:9] not in said
+        assert said == "".join(_said(redactor, [*text, " "]))
+
+
 def test_every_cut_in_two_says_what_the_whole_text_says(redactor: Redactor) -> None:
     text = f"Ask {OWN_TOKEN} or {NEW[0]}, card {NEW[1]}, {NEW[3]}."
 

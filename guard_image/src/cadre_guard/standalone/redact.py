@@ -21,6 +21,8 @@ from cadre_guard.wire.anthropic_messages import SEALED
 HOLD = 256
 """Characters that wait: longer than any value but a private key, which is known by its first line."""
 _STEP = 64
+_LONGEST = 16 * 1024
+"""A word that is longer may be cut; no value is."""
 _CONTEXT = 128
 _MAX_ARGUMENTS = 4 * 1024 * 1024
 _STRUCTURE = frozenset(
@@ -158,14 +160,15 @@ class RedactingLane(RestoreLane):
         self._redactor = redactor
         self._before = ""
         self._waiting = ""
+        self._step = _STEP
 
     @override
     def feed(self, delta: str) -> str:
         """What can be said for certain after this piece."""
         self._waiting += delta
         said = []
-        while len(self._waiting) >= HOLD + _STEP:
-            said.append(self._block(self._waiting[: HOLD + _STEP]))
+        while len(self._waiting) >= HOLD + self._step:
+            said.append(self._block(self._waiting[: HOLD + self._step]))
         return "".join(said)
 
     @override
@@ -180,8 +183,12 @@ class RedactingLane(RestoreLane):
     def _block(self, block: str) -> str:
         whole = self._before + block
         base = len(self._before)
-        cut = self._cut(whole, base + _STEP)
-        if cut <= base:  # one value fills the block: nothing of it may be cut off
+        cut = self._cut(whole, base + self._step)
+        if cut <= base and self._step < _LONGEST:  # one word, or one value: its end is waited for
+            self._step *= 2
+            return ""
+        self._step = _STEP
+        if cut <= base:
             cut = len(whole)
         said = self._redactor.part(whole, base, cut, self._known)
         self._waiting = self._waiting[cut - base :]
