@@ -19,7 +19,6 @@ _CLUSTER_KINDS = (
     "validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas,prioritylevelconfigurations"
 )
 _KEPT = {
-    "ConfigMap/cadre-ca",
     "Secret/cadre-keystore",
     "Secret/cadre-postgres",
     "PersistentVolumeClaim/cadre-backup",
@@ -28,7 +27,7 @@ _KEPT = {
 
 
 def test_the_release_leaves_what_keep_says(lab: Lab, company: People, release: Release) -> None:
-    """The kinds with all objects, keys, the data's volumes and the authority's certificate stay."""
+    """The kinds with all objects, the keys and the data's volumes stay."""
     kubectl = lab.kubectl
     release.uninstall()
     wait_for("the pods are gone", lambda: not kubectl.get("pods", "-n", NAMESPACE)["items"], 180)

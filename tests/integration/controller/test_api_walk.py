@@ -19,7 +19,7 @@ DOCUMENTS = Path(__file__).parents[3] / "docs" / "openapi"
 ROUNDS = int(os.environ.get("API_WALK_ROUNDS", "2"))
 _UPSTREAM = ("/guard/v1/model/", "/guard/v1/otlp/")
 """Their 5xx are those of whoever is behind; they have tests of their own."""
-_ENDS_IT = ("/api/v1/freeze", "/api/v1/apply")
+_ENDS_IT = ("/api/v1/freeze", "/api/v1/freeze/declared", "/api/v1/apply")
 _NAMES = ("", "co/fin", "agent:co/fin", "tenant", "anna", "co", "co/finance", "0")
 _KNOWN = (*_NAMES, "x" * 300, "\u0000", "ü\ud83d", "../..")
 _DEEP = 4
