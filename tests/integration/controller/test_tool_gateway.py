@@ -8,6 +8,7 @@ import json
 import psutil
 import pytest
 
+from cadre_controller.gateways.tools.greeting import Greetings
 from tests.integration.controller.stand import Held, Stand, until
 from tests.integration.controller.test_ports import assert_problem
 
@@ -235,6 +236,10 @@ async def test_children_of_the_controller_end_with_it(stand: Stand) -> None:
     await stand.runtime.servers.close()
 
     async def gone() -> bool:
-        return not stand.runtime.servers.states("co")
+        children = psutil.Process().children(recursive=True)
+        return not any("desk.py" in " ".join(child.cmdline()) for child in children)
 
     await until(gone)
+    assert not stand.runtime.servers.states("co")
+    await Greetings(stand.runtime.servers, stand.runtime.services.chart).greet()
+    assert await gone()

@@ -10,7 +10,21 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = "from cadre_local.cli.main import main; print(flush=True); main()"
+PROGRAM = """
+import signal
+from cadre_local.cli.main import main
+
+install = signal.signal
+
+def told(*given):
+    before = install(*given)
+    print(flush=True)
+    return before
+
+signal.signal = told
+main()
+"""
+"""It says when it has taken Ctrl-C over: before that a program is not yet ours."""
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.15, 0.3, 0.6, 1.5])

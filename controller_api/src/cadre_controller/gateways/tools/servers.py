@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from cadre_controller.gateways.model.credentials import Credentials
-from cadre_controller.gateways.tools.mcp import HttpTransport, McpClient, StdioTransport, ToolInfo
+from cadre_controller.gateways.tools.mcp import HttpTransport, McpClient, McpError, StdioTransport, ToolInfo
 from cadre_controller.gateways.tools.mcp.wire import Transport
 from cadre_controller.ports import Clock
 from cadre_core.canonical import digest
@@ -38,9 +38,10 @@ class ToolServers:
         self._credentials = credentials
         self._clock = clock
         self._connections: dict[tuple[str, str], _Connection] = {}
+        self._closed = False
 
     async def client(self, tenant: str, spec: ToolServerSpec) -> McpClient:
-        """The client of a server; raises Denied(CredentialMissing)."""
+        """The client of a server; raises Denied(CredentialMissing), McpError after the end."""
         return (await self._connection(tenant, spec)).client
 
     async def degraded(self, tenant: str, spec: ToolServerSpec) -> str:
@@ -59,11 +60,14 @@ class ToolServers:
         return {key: c.degraded for (owner, key), c in self._connections.items() if owner == tenant}
 
     async def close(self) -> None:
-        """End every session and child process."""
+        """End every session and child process, for good."""
+        self._closed = True
         connections, self._connections = self._connections, {}
         await asyncio.gather(*(c.client.close() for c in connections.values()), return_exceptions=True)
 
     async def _connection(self, tenant: str, spec: ToolServerSpec) -> _Connection:
+        if self._closed:
+            raise McpError("ToolServerGone", "the controller is stopping", sent=False)
         known = self._connections.get((tenant, spec.key))
         if known is not None and known.spec == spec:
             return known
