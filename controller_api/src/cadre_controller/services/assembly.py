@@ -140,7 +140,12 @@ async def open_services(
         stack.callback(wakeups.close)
         await services.chart.start()
         await services.freezer.refresh()
-        for name, follow in (("freezes", services.freezer.follow), ("charts", services.chart.follow)):
+        follows = {
+            "freezes": services.freezer.follow,
+            "charts": services.chart.follow,
+            "workflows": services.workflows.follow,
+        }
+        for name, follow in follows.items():
             stack.push_async_callback(_ended, asyncio.create_task(follow(), name=name))
         await services.leases.grace(services.chart.tenants())
         sweeper = Sweeper(sweeps(services, config.sweep_seconds))

@@ -1,6 +1,6 @@
 """Runs of workflows as rows, as the planner's values, and as views."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,26 @@ def record_of(row: Row) -> Record:
 def current(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows that count: those of steps that were not run again since."""
     return tuple(row for row in rows if row["current"])
+
+
+def is_changed(row: Row, plan: Plan) -> bool:
+    """Whether a look that recorded no step has something to record of the run."""
+    now = (plan.state.value, plan.reason, plan.due, False)
+    return now != (row["state"], row["reason"], row["due_at"], row["poked"])
+
+
+def channels_of(
+    row: Row, definition: Definition, rows: Iterable[Row], latest: Mapping[tuple[str, int], Begun]
+) -> tuple[str, ...]:
+    """What is woken when something happens to what the running steps wait for."""
+    kept = {(r["name"], r["item"]): (r["kind"], r["ref"]) for r in rows if r["state"] == StepState.RUNNING}
+    for key, begun in latest.items():
+        if begun.record.done:
+            kept.pop(key, None)
+        elif begun.ref:
+            kept[key] = (kind_of(definition.by_name[begun.record.name]), begun.ref)
+    prefixes = {"task": "task", "approval": "approval", "workflow": "execution"}
+    return tuple(f"{prefixes[kind]}:{row['tenant']}:{ref}" for kind, ref in kept.values() if kind in prefixes)
 
 
 def step_put(row: Row, definition: Definition, begun: Begun, now: datetime) -> Statement:

@@ -4,11 +4,13 @@ A look reads what is recorded, asks the planner what follows, begins what is to 
 crashes in between repeats the look: effects are keyed, and a record is written once.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.workflows import ExecutionView, WorkflowView
@@ -19,10 +21,12 @@ from cadre_controller.services.chart import ChartService
 from cadre_controller.services.execution_rows import (
     FINAL,
     Begun,
+    channels_of,
     current,
     execution_again,
     execution_update,
     execution_view,
+    is_changed,
     record_of,
     step_put,
     workflow_view,
@@ -30,6 +34,7 @@ from cadre_controller.services.execution_rows import (
 from cadre_controller.services.kernel import Facts, Kernel, dump, system_actor
 from cadre_controller.services.models import Page
 from cadre_controller.services.owners import owner
+from cadre_controller.services.run_follower import RunFollower
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.step_effects import StepEffects
 from cadre_controller.store.pool import Row
@@ -73,6 +78,8 @@ class WorkflowService:
         self._sessions = sessions
         self._masker = masker
         self._effects = effects
+        self._follower = RunFollower(kernel, self._follow)
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     def workflows(self, tenant: str) -> tuple[WorkflowView, ...]:
         """Those of the chart, by name."""
@@ -174,6 +181,20 @@ class WorkflowService:
             await self._try_on(row["tenant"], row["id"])
         return len(rows)
 
+    async def follow(self) -> None:
+        """Go on with runs as soon as what their steps wait for has changed, until cancelled."""
+        await self._follower.run()
+
+    async def _follow(self, tenant: str, execution_id: str) -> None:
+        """Something happened to what a run waits for, which need not be its end."""
+        try:
+            ready = await self._ready(tenant, execution_id)
+        except CadreError as error:
+            _LOG.warning("a run was not read", extra={"execution": execution_id, "reason": error.reason})
+            return
+        if ready:
+            await self._try_on(tenant, execution_id)
+
     async def _try_on(self, tenant: str, execution_id: str) -> None:
         """Go on now; a run that cannot is tried again later, and holds up no other."""
         try:
@@ -183,14 +204,23 @@ class WorkflowService:
             _LOG.warning("a workflow cannot go on", extra={"execution": execution_id, "reason": reason})
 
     async def go_on(self, tenant: str, execution_id: str) -> None:
-        """Look at a run as long as there is something to do now."""
-        for _ in range(_LOOKS):
-            row = await self._row(tenant, execution_id)
-            if row["state"] in FINAL or not await self._look(row):
-                return
+        """Look at a run as long as there is something to do now; in this process one look at a time."""
+        async with self._locks.setdefault((tenant, execution_id), asyncio.Lock()):
+            for _ in range(_LOOKS):
+                row = await self._row(tenant, execution_id)
+                if row["state"] in FINAL:
+                    self._follower.forget(tenant, execution_id)
+                    return
+                if not await self._look(row) and not await self._ready(tenant, execution_id):
+                    return
+
+    async def _ready(self, tenant: str, execution_id: str) -> bool:
+        """Whether what a run waits for has happened."""
+        now = self._kernel.clock.now()
+        return bool(await self._kernel.db.fetch(tenant, "execution_ready", tenant, execution_id, now))
 
     async def _look(self, row: Row) -> bool:
-        """One look; returns whether another one is due at once."""
+        """One look; returns whether another one is due at once. A look that finds nothing changes nothing."""
         tenant, kernel = row["tenant"], self._kernel
         definition, now = self._definition(row), kernel.clock.now()
         rows = current(await kernel.db.fetch(tenant, "execution_steps", tenant, row["id"]))
@@ -207,12 +237,16 @@ class WorkflowService:
         if busy:
             following = _later(following, now + _PAUSE)
         update = execution_update(row, following, now, poked=more and not busy)
-        try:
-            await kernel.submit(self._work(row, following, (update, *puts, *statements), latest))
-        except RowMissing as error:
-            if error.query != "execution_update":
-                raise
-            return True
+        if puts or statements or is_changed(row, following):
+            try:
+                await kernel.submit(self._work(row, following, (update, *puts, *statements), latest))
+            except RowMissing as error:
+                if error.query != "execution_update":
+                    raise
+                return True
+        for child in (b.ref for b in begun if b.ref and definition.by_name[b.record.name].workflow):
+            self._follower.want(tenant, child)
+        self._follower.expect(tenant, row["id"], channels_of(row, definition, rows, latest), following.due)
         return more and not busy
 
     async def _ended(self, row: Row, rows: Sequence[Row]) -> tuple[Record, ...]:

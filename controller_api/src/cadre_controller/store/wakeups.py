@@ -15,6 +15,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._calls: dict[str, set[Callable[[], None]]] = {}
         self._closed = False
 
     def wake(self, channels: Iterable[str]) -> None:
@@ -22,6 +23,19 @@ class Wakeups:
         for channel in channels:
             for event in self._waiting.get(channel, ()):
                 event.set()
+            for call in tuple(self._calls.get(channel, ())):
+                call()
+
+    def call(self, channel: str, then: Callable[[], None]) -> None:
+        """Call this whenever the channel is woken, until `uncall`; for waits too many to have a task each."""
+        self._calls.setdefault(channel, set()).add(then)
+
+    def uncall(self, channel: str, then: Callable[[], None]) -> None:
+        """End what `call` began; no error when it never did."""
+        calls = self._calls.get(channel, set())
+        calls.discard(then)
+        if not calls:
+            self._calls.pop(channel, None)
 
     def close(self) -> None:
         """End every wait now and let later ones return at once (shutdown)."""

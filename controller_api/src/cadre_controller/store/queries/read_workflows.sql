@@ -24,3 +24,17 @@ WHERE e.state IN ('Running', 'Stopping') AND (
                OR s.kind = 'approval' AND a.state <> 'Pending'
                OR s.kind = 'workflow' AND c.state IN ('Succeeded', 'Failed', 'Cancelled'))))
 ORDER BY e.due_at NULLS FIRST, e.id LIMIT 200;
+
+-- name: execution_ready
+-- Whether one run has something to do.
+SELECT e.id FROM executions e
+WHERE e.tenant = $1 AND e.id = $2 AND e.state IN ('Running', 'Stopping') AND (
+    e.poked OR e.due_at <= $3 OR EXISTS (
+        SELECT FROM execution_steps s
+        LEFT JOIN tasks t ON t.tenant = s.tenant AND t.id = s.ref
+        LEFT JOIN approvals a ON a.tenant = s.tenant AND a.id = s.ref
+        LEFT JOIN executions c ON c.tenant = s.tenant AND c.id = s.ref
+        WHERE s.tenant = e.tenant AND s.execution_id = e.id AND s.round <= e.round AND s.current AND s.state = 'Running'
+          AND (s.kind = 'task' AND (t.id IS NULL OR t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead'))
+               OR s.kind = 'approval' AND a.state <> 'Pending'
+               OR s.kind = 'workflow' AND c.state IN ('Succeeded', 'Failed', 'Cancelled'))));
