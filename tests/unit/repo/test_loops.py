@@ -1,0 +1,36 @@
+"""The loop of the tests leaves no connection for the garbage collector to find in somebody else's test."""
+
+import asyncio
+import gc
+import socket
+import warnings
+
+import pytest
+from aiohttp import web
+
+from tests.support.loops import TidyLoop
+
+
+async def _server_stops_as_a_client_comes(turns: int) -> socket.socket:
+    runner = web.AppRunner(web.Application(), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = socket.create_connection(runner.addresses[0])
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await runner.cleanup()
+    return client
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_client_that_comes_as_the_server_stops_is_hung_up(turns: int) -> None:
+    with asyncio.Runner(loop_factory=TidyLoop) as runner:
+        client = runner.run(_server_stops_as_a_client_comes(turns))
+    with client, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not [str(one.message) for one in seen if "127.0.0.1" in str(one.message)]
+
+
+async def test_tests_run_on_it() -> None:
+    assert isinstance(asyncio.get_running_loop(), TidyLoop)
