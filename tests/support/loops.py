@@ -1,4 +1,4 @@
-"""The event loop of the tests: it hangs up on a client that comes in the very moment in which its server stops.
+"""The event loop of the tests: it hangs up on a client that comes just as its server stops.
 
 asyncio 3.11 accepts such a connection, fails to attach it to the closed server, and closes it nowhere: the
 garbage collector finds the socket in the midst of some other test.
