@@ -71,6 +71,14 @@ def rewrite(document: Json, rules: WalkRules, visit: Visit) -> Json:
     return _Walk(rules, visit).node(document, _trees(rules), _Place())
 
 
+def rewrite_at(node: Json, rules: WalkRules, path: Path, visit: Visit) -> Json:
+    """The same for the part of a document that stands at `path`."""
+    trees, place = _trees(rules), _Place()
+    for step in path:
+        trees, place = _below(trees, step, place)
+    return _Walk(rules, visit).node(node, trees, place)
+
+
 class _Mark(Enum):
     STRUCTURE = 1
     EMBEDDED = 2

@@ -18,13 +18,15 @@ from cadre_detect.entities import CREDENTIALS, TOKEN_LIKE, data_class_for
 from cadre_detect.errors import Blocked, DetectionError
 from cadre_detect.findings import Finding, resolve
 from cadre_detect.jsonwalk import DATA, Json, Kind, WalkRules, rewrite
-from cadre_detect.terms import Form, Needle, TermScanner
+from cadre_detect.needles import Entity as Entity
+from cadre_detect.needles import needle_of, spreads
+from cadre_detect.terms import Needle, TermScanner
 from cadre_detect.tokens import suffixes
 
-_PROSE = frozenset({Kind.TEXT, Kind.FRAGMENT})
+PROSE = frozenset({Kind.TEXT, Kind.FRAGMENT})
 
-Entity: TypeAlias = tuple[str, str]
-"""(entity type, exact value)."""
+Question: TypeAlias = tuple[str, bool]
+"""(text, whether it is prose)."""
 
 
 class Mode(Enum):
@@ -76,6 +78,14 @@ def decide_action(finding: Finding, policy: MaskPolicy) -> Mode:
     return mode
 
 
+def masks(policy: MaskPolicy, entity_type: str) -> bool:
+    """Whether a value of this type that is known from before is masked wherever it stands."""
+    mode = (
+        policy.entities.get(entity_type) or policy.classes.get(data_class_for(entity_type)) or policy.default
+    )
+    return mode in (Mode.MASK, Mode.BLOCK)
+
+
 def plan(
     document: Json,
     scanner: Scanner,
@@ -90,10 +100,11 @@ def plan(
     `known_tokens`: tokens issued to this session, which stay. `seen`: values already masked in it.
     Raises Blocked when the policy forbids a finding, DetectionError when a scan fails.
     """
-    planner = _Planner(scanner, policy, known_tokens)
+    planner = Planner(scanner, policy, known_tokens)
     rewrite(document, rules, planner.visit)
     planner.refuse_blocked()
-    planner.spread(seen)
+    needles = {*planner.entities, *seen}
+    planner.spread([needle_of(entity) for entity in needles if spreads(entity, TOKEN_LIKE)])
     return MaskPlan(document, rules, planner.spans, frozenset(planner.entities), planner.counts)
 
 
@@ -101,16 +112,21 @@ def apply(plan: MaskPlan, tokens: Mapping[Entity, str]) -> Json:
     """The masked document; raises DetectionError(TokenMissing) rather than let a planned value through."""
 
     def visit(text: str, kind: Kind) -> str:
-        pieces, position = [], 0
-        for finding in plan.spans.get((text, kind), ()):
-            token = tokens.get((finding.entity_type, text[finding.start : finding.end]))
-            if token is None:
-                raise DetectionError("TokenMissing", finding.entity_type)
-            pieces += [text[position : finding.start], token]
-            position = finding.end
-        return "".join([*pieces, text[position:]])
+        return replaced(text, plan.spans.get((text, kind), ()), tokens)
 
     return rewrite(plan.document, plan.rules, visit)
+
+
+def replaced(text: str, findings: Iterable[Finding], tokens: Mapping[Entity, str]) -> str:
+    """The text with a token for each finding; raises DetectionError(TokenMissing)."""
+    pieces, position = [], 0
+    for finding in findings:
+        token = tokens.get((finding.entity_type, text[finding.start : finding.end]))
+        if token is None:
+            raise DetectionError("TokenMissing", finding.entity_type)
+        pieces += [text[position : finding.start], token]
+        position = finding.end
+    return "".join([*pieces, text[position:]])
 
 
 class Scanned:
@@ -126,19 +142,26 @@ class Scanned:
         return list(self._found[text, prose])
 
 
-def questions_of(document: Json, rules: WalkRules = DATA) -> list[tuple[str, bool]]:
-    """What `plan` will ask its scanner about a document: (text, whether it is prose)."""
-    found: dict[tuple[str, bool], None] = {}
+def question_of(text: str, kind: Kind) -> Question:
+    """What is asked of a scanner about a text."""
+    return text, kind in PROSE
+
+
+def questions_of(document: Json, rules: WalkRules = DATA) -> list[Question]:
+    """What `plan` will ask its scanner about a document."""
+    found: dict[Question, None] = {}
 
     def visit(text: str, kind: Kind) -> str:
-        found[text, kind in _PROSE] = None
+        found[question_of(text, kind)] = None
         return text
 
     rewrite(document, rules, visit)
     return list(found)
 
 
-class _Planner:
+class Planner:
+    """Collects what is to be masked, text by text."""
+
     def __init__(self, scanner: Scanner, policy: MaskPolicy, known_tokens: Container[str]) -> None:
         self._scanner = scanner
         self._policy = policy
@@ -151,7 +174,7 @@ class _Planner:
     def visit(self, text: str, kind: Kind) -> str:
         """Record what is to be masked in a text; returns it unchanged."""
         if (text, kind) not in self.spans:
-            findings = self._scanner.scan(text, prose=kind in _PROSE)
+            findings = self._scanner.scan(text, prose=kind in PROSE)
             self._note(text, kind, [f for f in findings if not self._is_known_token(text, f)])
         return text
 
@@ -167,8 +190,8 @@ class _Planner:
                 masked.append(finding)
         self._mask(text, kind, masked)
 
-    def _mask(self, text: str, kind: Kind, findings: list[Finding]) -> None:
-        self.spans[text, kind] = tuple(findings)
+    def _mask(self, text: str, kind: Kind, findings: Iterable[Finding]) -> None:
+        self.spans[text, kind] = findings = tuple(findings)
         self.entities.update((f.entity_type, text[f.start : f.end]) for f in findings)
 
     def _is_known_token(self, text: str, finding: Finding) -> bool:
@@ -184,26 +207,19 @@ class _Planner:
                 "CredentialsBlocked" if classes == {CREDENTIALS} else "EntityBlocked", self._blocked
             )
 
-    def spread(self, seen: Iterable[Entity]) -> None:
-        """Mask every found value in all texts, encoded spellings included."""
-        needles = [_needle(entity) for entity in {*self.entities, *seen} if _spreads(entity)]
+    def put(self, text: str, kind: Kind, findings: tuple[Finding, ...]) -> None:
+        """What was found earlier in a text, unless it was read again now."""
+        if (text, kind) not in self.spans:
+            self._mask(text, kind, findings)
+
+    def spread(self, needles: Sequence[Needle]) -> None:
+        """Mask these values in all texts, encoded spellings included."""
         if not needles:
             return
         scanner = TermScanner(needles)
         for (text, kind), findings in list(self.spans.items()):
             more = [*scanner.scan(text), *decode.scan(text, scanner.scan)]
-            if kind not in _PROSE:
+            if kind not in PROSE:
                 more = [f for f in more if not text[f.start : f.end].isalpha()]
             if more:
                 self._mask(text, kind, resolve(text, [*findings, *more]))
-
-
-def _spreads(entity: Entity) -> bool:
-    kind, value = entity
-    return kind != TOKEN_LIKE and len(value) >= 3 and any(c.isalnum() for c in value)
-
-
-def _needle(entity: Entity) -> Needle:
-    """A value of one word is met exactly, so that a name like `Long` does not mask every `long`."""
-    kind, value = entity
-    return Needle(value, kind, 0.5, Form.EXACT if value.isalpha() else Form.ANY_CASE)

@@ -66,3 +66,15 @@ def test_a_mode_nobody_knows_is_refused() -> None:
         mask_policy(GuardRules(mode="Whatever"))
 
     assert caught.value.reason == "GuardRulesUnknown"
+
+
+def test_the_oldest_pairs_go_and_what_they_masked_is_masked_anew() -> None:
+    pairs = SessionPairs("s", frozenset({"PII"}))
+    before = pairs.history
+    for number in range(20_001):
+        pairs.learn(("PERSON", f"n{number}"), f"PERSONx0{number:016d}", "PII")
+
+    assert ("PERSON", "n0") not in pairs.tokens and ("PERSON", "n20000") in pairs.tokens
+    assert pairs.learned == list(pairs.tokens)
+    assert pairs.history is not before
+    assert set(pairs.values.values()) == {value for _kind, value in pairs.tokens}

@@ -45,6 +45,8 @@ class AnalysisPool:
     workers: int = 1
     counts: PoolCounts = field(default_factory=PoolCounts)
     _load: _Load = field(default_factory=_Load)
+    _named: tuple[DetectConfig, bytes] | None = None
+    """The configuration of the last scan and its revision, which is dear with many terms."""
     _idle: asyncio.Queue[WorkerProcess] | None = None
     _threads: ThreadPoolExecutor | None = None
     _all: list[WorkerProcess] = field(default_factory=list)
@@ -72,7 +74,7 @@ class AnalysisPool:
         self, config: DetectConfig, questions: Sequence[Question]
     ) -> dict[Question, tuple[Finding, ...]]:
         """Findings of every text; raises DetectionError when one of them cannot be judged."""
-        revision = config.revision()
+        revision = self._revision(config)
         known: dict[Question, tuple[Finding, ...]] = {}
         fresh: dict[Question, bytes] = {}
         for question in dict.fromkeys(questions):
@@ -85,6 +87,11 @@ class AnalysisPool:
         if fresh:
             known |= await self._finished(self._scan_fresh(config, fresh))
         return known
+
+    def _revision(self, config: DetectConfig) -> bytes:
+        if self._named is None or self._named[0] is not config:
+            self._named = config, config.revision()
+        return self._named[1]
 
     async def _finished(
         self, work: Coroutine[None, None, dict[Question, tuple[Finding, ...]]]

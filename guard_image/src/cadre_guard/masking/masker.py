@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,7 +18,7 @@ from cadre_detect import (
     restore_text,
 )
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
-from cadre_detect.masking import Entity, MaskPlan, MaskPolicy, Scanned, apply, plan, questions_of
+from cadre_detect.masking import Entity, MaskPolicy, Mode, Scanned
 from cadre_detect.rules import data_class_of, detect_config, mask_policy
 from cadre_guard.analysis.pool import AnalysisPool
 from cadre_guard.controller.client import ControllerClient
@@ -55,6 +54,7 @@ class Masker:
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="mask")
         self._config: DetectConfig | None = None
         self._policy = MaskPolicy()
+        self._basis = b""
         self._rules = GuardRules()
 
     async def use(self, bundle: AgentBundle) -> None:
@@ -65,6 +65,12 @@ class Masker:
         except DetectionError as error:
             raise GuardError(error.reason, "the bundle's recognisers cannot be used") from None
         self._config, self._policy, self._rules = config, policy, bundle.guard
+        self._basis = config.revision() + repr(policy).encode()
+
+    @property
+    def alters(self) -> bool:
+        """Some type is masked; else what is found is counted or refused, and no byte is changed."""
+        return Mode.MASK in (self._policy.default, *self._policy.entities.values())
 
     def close(self) -> None:
         """End the workers and threads."""
@@ -73,18 +79,16 @@ class Masker:
 
     async def mask(self, pairs: SessionPairs, document: Json, rules: WalkRules = DATA) -> Masked:
         """The document with tokens for what must not leave; in doubt raises GuardRefusedError."""
-        config, policy = self._config, self._policy
+        config, policy, basis = self._config, self._policy, self._basis
         if config is None:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
-        seen = tuple(pairs.tokens)
         try:
-            questions = await self._off_loop(lambda: questions_of(document, rules))
-            scanned = Scanned(await self.analysis.scan(config, questions))
-            planned = await self._off_loop(
-                lambda: plan(document, scanned, policy, rules=rules, known_tokens=pairs.known, seen=seen)
-            )
-            tokens = await self._tokens_for(pairs, planned)
-            masked = await self._off_loop(lambda: apply(planned, tokens))
+            reading = await self._off_loop(lambda: pairs.history.open(document, rules, basis))
+            scanned = Scanned(await self.analysis.scan(config, reading.questions))
+            known, seen = pairs.known, pairs.learned
+            await self._off_loop(lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen))
+            tokens = await self._tokens_for(pairs, reading.entities)
+            masked = await self._off_loop(lambda: reading.apply(tokens))
         except Blocked as error:
             types = ", ".join(error.entity_types)
             raise GuardRefusedError(error.reason, f"policy blocks {types} from leaving") from None
@@ -92,9 +96,7 @@ class Masker:
             raise GuardRefusedError(
                 error.reason, "the text could not be checked, so nothing was sent"
             ) from None
-        return Masked(
-            masked, dict(Counter(kind for kind, _value in planned.entities) | Counter(planned.counts))
-        )
+        return Masked(masked, dict(reading.counts))
 
     async def mask_text(self, pairs: SessionPairs, text: str) -> Masked:
         """`mask` for a plain text; `document` is a string."""
@@ -120,8 +122,8 @@ class Masker:
         """The same for a document."""
         return restore_json(document, pairs.values)
 
-    async def _tokens_for(self, pairs: SessionPairs, planned: MaskPlan) -> dict[Entity, str]:
-        new = [entity for entity in planned.entities if entity not in pairs.tokens]
+    async def _tokens_for(self, pairs: SessionPairs, entities: Collection[Entity]) -> dict[Entity, str]:
+        new = [entity for entity in entities if entity not in pairs.tokens]
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             items = tuple(IssueItem(entity_type=kind, value=value) for kind, value in batch)
@@ -130,7 +132,7 @@ class Masker:
                 raise DetectionError("TokenMissing", "the controller did not answer a token for each value")
             for entity, token in zip(batch, answer.tokens, strict=True):
                 pairs.learn(entity, token, data_class_of(self._rules, entity[0]))
-        return {entity: pairs.tokens[entity] for entity in planned.entities}
+        return {entity: pairs.tokens[entity] for entity in entities}
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -3,11 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from cadre_detect.history import MaskHistory
 from cadre_detect.masking import Entity
 from cadre_detect.tokens import find_tokens, suffixes
 from cadre_guard.masking.rules import entity_of_token
 
 _MAX_PAIRS = 20_000
+_FORGET = 1_000
 
 
 class SessionPairs:
@@ -20,6 +22,9 @@ class SessionPairs:
         """Every value masked so far -> its token."""
         self.values: dict[str, str] = {}
         """Token -> value, within clearance: what a restorer may use."""
+        self.learned: list[Entity] = []
+        """The values in the order they came; only grows, as long as `history` is the same."""
+        self.history = MaskHistory()
         self.known: set[str] = set()
         """Every token issued to this session: text that has one may pass as it is."""
 
@@ -28,14 +33,14 @@ class SessionPairs:
         value = entity[1]
         if len(self.tokens) >= _MAX_PAIRS:
             self._forget_oldest()
-        self.tokens[entity] = token
+        self._remember(entity, token)
         self.known.add(token)
         if data_class in self._clearance:
             self.values[token] = value
 
     def learn_restored(self, token: str, value: str) -> None:
         """A pair the controller restored for us: it judged the clearance."""
-        self.tokens[entity_of_token(token), value] = token
+        self._remember((entity_of_token(token), value), token)
         self.known.add(token)
         self.values[token] = value
 
@@ -48,6 +53,14 @@ class SessionPairs:
         self.known.update(found)
         return [token for token in found if token not in self.values]
 
+    def _remember(self, entity: Entity, token: str) -> None:
+        if entity not in self.tokens:
+            self.learned.append(entity)
+        self.tokens[entity] = token
+
     def _forget_oldest(self) -> None:
-        _entity, token = self.tokens.popitem(last=False)
-        self.values.pop(token, None)
+        """What was masked with a forgotten token is masked anew, with one that can be restored."""
+        for _ in range(min(_FORGET, len(self.tokens))):
+            _entity, token = self.tokens.popitem(last=False)
+            self.values.pop(token, None)
+        self.learned, self.history = list(self.tokens), MaskHistory()
