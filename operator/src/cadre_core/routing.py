@@ -18,10 +18,11 @@ Decide = Callable[[EffectiveAgent], Decision]
 EXPLAINED = 10
 """Candidates that are explained term by term; of the rest the answer counts which filter stopped them."""
 _AWAY = frozenset({"Failed", "Suspended"})
-_HERE = frozenset({"Idle", "Busy"})
-_HELD = frozenset({"Frozen", "Draining"})
 _LAST = -1000.0
 """Times the weight of `live`: an agent that is held gets work, which waits, only where nobody else may."""
+_LIVENESS = {"Idle": 1.0, "Busy": 1.0, "Frozen": _LAST, "Draining": _LAST}
+_STEPS = 1_000_000
+"""Scores are told, and compared, to six digits."""
 _WEIGHTS = {
     "load": 4.0,
     "queueAge": 2.0,
@@ -173,7 +174,7 @@ def _permitted(
     refused: list[RouteCandidate] = []
     denied = 0
     while heap and (len(chosen) < wanted or len(chosen) + len(others) + len(refused) < EXPLAINED):
-        _, key = heappop(heap)
+        rank, key = heappop(heap)
         decision = decide(index.agents[key])
         term = _term("permission", decision.effect is not Effect.DENY, decision.message or decision.reason)
         if not term.ok:
@@ -181,33 +182,40 @@ def _permitted(
             if len(refused) < EXPLAINED:
                 refused.append(RouteCandidate(agent=key, eligible=False, terms=(term,)))
             continue
-        terms = (term, *_scores(index, query, key, states.get(key, _UNSEEN)))
-        score = round(sum(t.score for t in terms), 6)
-        candidate = RouteCandidate(agent=key, eligible=True, score=score, terms=terms)
+        told = len(chosen) < EXPLAINED
+        terms = (term, *_scores(index, query, key, states.get(key, _UNSEEN))) if told else ()
+        candidate = RouteCandidate(agent=key, eligible=True, score=-rank / _STEPS, terms=terms)
         (chosen if len(chosen) < wanted else others).append(candidate)
     return chosen, others + refused, denied
 
 
 def _ranked(
     index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState], left: frozenset[str]
-) -> list[tuple[float, str]]:
-    """A heap of (minus score, key); the same sum as the terms, without their words."""
+) -> list[tuple[int, str]]:
+    """A heap of (minus millionths of the score, key): the sum of the terms without their words, for each
+    agent in as few steps as can be, because a large company asks this of a thousand for every task.
+    """
     weights, agents, cheapness = query.weights, index.agents, index.cheapness
     load, age, live = (weights.get(name, 0.0) for name in ("load", "queueAge", "live"))
     affinity, role, cost, quick = (weights.get(n, 0.0) for n in ("affinity", "role", "cost", "latency"))
-    near: dict[tuple[str, ...], float] = {}
+    known, liveness = query.participants, {name: live * value for name, value in _LIVENESS.items()}
+    fixed: dict[tuple[tuple[str, ...], str], float] = {}
     heap = []
     for key in left:
         agent, state = agents[key], states.get(key, _UNSEEN)
-        if agent.path not in near:
-            near[agent.path] = _nearness(query, agent)
-        score = load / (1 + (state.running + state.queued) / (agent.concurrency or 1))
-        score += age / (1 + state.oldest_queued_seconds / 60) + cost * cheapness[key]
-        score += quick / (1 + state.run_seconds / 60)
-        score += live * _liveness(state)
-        score += affinity * (1.0 if key in query.participants else near[agent.path])
-        score += role * (1.0 if _exact(query, agent) else 0.5)
-        heap.append((-round(score, 6), key))
+        place = agent.path, agent.profile
+        score = fixed.get(place)
+        if score is None:
+            score = role * (1.0 if _exact(query, agent) else 0.5) + affinity * _nearness(query, agent)
+            fixed[place] = score
+        if key in known:
+            score += affinity * (1.0 - _nearness(query, agent))
+        score += cost * cheapness[key] + liveness.get(state.state, 0.0)
+        score += load / (1 + (state.running + state.queued) / (agent.concurrency or 1))
+        waits, takes = state.oldest_queued_seconds, state.run_seconds
+        score += age / (1 + waits / 60) if waits else age
+        score += quick / (1 + takes / 60) if takes else quick
+        heap.append((-round(score * _STEPS), key))
     heapify(heap)
     return heap
 
@@ -218,7 +226,7 @@ def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -
     yield _score(query, "load", 1 / (1 + load), f"{state.running} running, {state.queued} queued")
     age = max(state.oldest_queued_seconds, 0.0)
     yield _score(query, "queueAge", 1 / (1 + age / 60), f"oldest waits {age:.0f} s")
-    yield _score(query, "live", _liveness(state), state.state)
+    yield _score(query, "live", _LIVENESS.get(state.state, 0.0), state.state)
     known = key in query.participants
     yield _score(query, "affinity", 1.0 if known else _nearness(query, agent), "knows it" if known else "")
     exact = _exact(query, agent)
@@ -226,10 +234,6 @@ def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -
     yield _score(query, "cost", index.cheapness[key], f"{index.prices[key]} per million tokens")
     took = f"takes {state.run_seconds:.0f} s" if state.run_seconds else ""
     yield _score(query, "latency", 1 / (1 + state.run_seconds / 60), took)
-
-
-def _liveness(state: AgentState) -> float:
-    return 1.0 if state.state in _HERE else _LAST if state.state in _HELD else 0.0
 
 
 def _score(query: RouteQuery, name: str, value: float, note: str) -> RouteTerm:
