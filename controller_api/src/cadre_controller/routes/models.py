@@ -1,6 +1,7 @@
 """Bodies of the public port that are not part of the wire between our own programs."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -235,9 +236,11 @@ class AuditPage(Message):
 
 
 class ExportQuery(Message):
-    """From where to export."""
+    """From where to export, and as what."""
 
     after: int = Field(default=0, ge=0)
+    format: Literal["ndjson", "csv"] = "ndjson"
+    """ndjson can be verified; csv is for reading."""
 
 
 class Checkpoint(Message):

@@ -15,6 +15,7 @@ from cadre_api.protocol.base import FieldProblem, Message
 from cadre_controller.auth.identity import Principal
 from cadre_controller.keys import PRINCIPAL, RUNTIME
 from cadre_controller.refusals import BadRequest, BodyTooLarge, UnsupportedMediaType
+from cadre_controller.routes.conditional import tagged
 from cadre_controller.runtime import Runtime
 
 I = TypeVar("I", bound=Message)  # noqa: E741
@@ -129,7 +130,7 @@ class Table:
         def register(handler: Handler[I]) -> Handler[I]:
             async def serve(request: web.Request) -> web.StreamResponse:
                 call = Call(request, await _input(request, model, spec), request.config_dict[RUNTIME])
-                return _response(await handler(call), spec.status)
+                return _response(await handler(call), spec.status, request)
 
             self.routes.append(_route(spec, model, handler.__doc__ or "", serve))
             return handler
@@ -268,12 +269,13 @@ def _problem(item: dict[str, object], what: str) -> FieldProblem:
     )
 
 
-def _response(answer: Answer, status: int) -> web.StreamResponse:
+def _response(answer: Answer, status: int, request: web.Request) -> web.StreamResponse:
     if answer is None:
         return web.Response(status=204)
     if isinstance(answer, web.StreamResponse):
         return answer
     body, status = (answer.body, answer.status) if isinstance(answer, Created) else (answer, status)
-    return web.Response(
-        text=body.model_dump_json(by_alias=True), status=status, content_type="application/json"
-    )
+    text = body.model_dump_json(by_alias=True)
+    if request.method == "GET":
+        return tagged(request, text)
+    return web.Response(text=text, status=status, content_type=_JSON)

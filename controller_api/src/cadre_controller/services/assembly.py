@@ -12,6 +12,7 @@ from cadre_controller.errors import CadreError
 from cadre_controller.ids import SortableIds
 from cadre_controller.keystore import KeyStore
 from cadre_controller.ports import Clock, Ids, Masker
+from cadre_controller.services.agent_edits import AgentEdits
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.audit import AuditService
 from cadre_controller.services.budget_reports import BudgetReports
@@ -74,6 +75,7 @@ class Services:
     masker: Masker
     chart: ChartService
     live_states: LiveStates
+    agent_edits: AgentEdits
     bundles: BundleService
     tasks: TaskService
     dead_letters: DeadLetters
@@ -175,6 +177,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         masker=masker,
         chart=chart,
         live_states=dispatcher.live,
+        agent_edits=AgentEdits(chart),
         bundles=BundleService(kernel, chart),
         tasks=tasks,
         dead_letters=DeadLetters(kernel),

@@ -146,6 +146,10 @@ class ChartService:
         objects = self._entry(tenant).objects
         return tuple(o.document for (k, _), o in sorted(objects.items()) if k == names[kind.lower()])
 
+    def objects(self, tenant: str) -> Objects:
+        """Everything as applied, with the files it came from. Raises NotFound(ChartMissing)."""
+        return self._entry(tenant).objects
+
     async def plan(self, documents: Sequence[tuple[str, str]]) -> PlanResult:
         """What these documents would change for each agent."""
         resources, problems = await asyncio.to_thread(parse_documents, list(documents))
@@ -156,15 +160,25 @@ class ChartService:
         return PlanResult(self._changes(snapshot), ())
 
     async def apply(
-        self, documents: Sequence[tuple[str, str]], actor: Actor, *, dry_run: bool = False
+        self,
+        documents: Sequence[tuple[str, str]],
+        actor: Actor,
+        *,
+        dry_run: bool = False,
+        onto: Objects | None = None,
     ) -> ApplyResult:
-        """Make (file, text) documents the whole chart of their tenant. Raises ChartInvalid with every
-        problem."""
+        """Make (file, text) documents the whole chart of their tenant; `onto` is the chart that they were
+        made from.
+
+        Raises ChartInvalid with every problem, Conflict(StateChanged) when `onto` is no longer in force.
+        """
         resources, problems = await asyncio.to_thread(parse_documents, list(documents))
         snapshot, more = await asyncio.to_thread(_compile, resources)
         if problems or more or snapshot is None:
             raise ChartInvalid((*problems, *more))
         async with self._applying:
+            if onto is not None and self._entry(snapshot.tenant).objects is not onto:
+                raise _overtaken()
             return await self._apply(resources, snapshot, actor, dry_run)
 
     async def _apply(
@@ -182,9 +196,7 @@ class ChartService:
             await self._kernel.submit(self._work(entry, known, actor, changes))
         except RowMissing:
             await self.refresh()
-            raise Conflict(
-                "StateChanged", "another chart was applied meanwhile", "plan and apply again"
-            ) from None
+            raise _overtaken() from None
         self._tenants[tenant] = entry
         self._kernel.wakeups.wake((f"chart:{tenant}",))
         return result
@@ -264,6 +276,10 @@ class ChartService:
         if found is None:
             raise NotFound("ChartMissing", f"no chart is applied for tenant {tenant!r}", "run `cadre apply`")
         return found
+
+
+def _overtaken() -> Conflict:
+    return Conflict("StateChanged", "another chart was applied meanwhile", "plan and apply again")
 
 
 _CLASSES = [data_class.value for data_class in DataClass]

@@ -5,7 +5,7 @@ reads them.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cadre_api.protocol.state import StateGet, StateList, StatePage, StatePut, StateView, StateWatch
 from cadre_controller.errors import Conflict, Denied, InvalidInput, NotFound, VersionConflict
@@ -16,7 +16,7 @@ from cadre_controller.services.masking import storable
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.state_access import StateAccess
 from cadre_controller.store.pool import Row
-from cadre_controller.store.work import RowMissing, Statement, Work
+from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work
 from cadre_core.canonical import digest
 
 MOST_KEYS = 1000
@@ -39,11 +39,11 @@ class StateService:
         self._sessions = sessions
         self._masker = masker
 
-    async def put(self, actor: Actor, given: StatePut) -> StateView:
-        """Write or remove a key.
+    async def put(self, actor: Actor, given: StatePut, *, idempotency_key: str = "") -> StateView:
+        """Write or remove a key; the same request under the same `idempotency_key` writes it once.
 
         Raises Denied(StateDenied), Conflict(VersionConflict, StateQuota), NotFound(NoKey),
-        InvalidInput(PersonalKey), MaskingFailed.
+        InvalidInput(PersonalKey), MaskingFailed, IdempotencyKeyReused.
         """
         await self._admit(actor, given.scope, write=True)
         value = await self._masked(actor, given)
@@ -62,12 +62,16 @@ class StateService:
             ),
             frozenset({_channel(tenant, given.scope)}),
             audit=(kernel.audit(actor, "state.put", f"state:{given.scope}/{given.key}", facts=facts),),
+            idempotency=_once(actor, given, value, now, idempotency_key),
             notify=(_channel(tenant, given.scope),),
         )
         try:
-            done = (await kernel.submit(work)).rows[1]
+            outcome = await kernel.submit(work)
         except RowMissing:
             raise await self._refusal(tenant, given) from None
+        if outcome.replayed is not None:
+            return await self._written(actor, given, str(outcome.replayed["at"]))
+        done = outcome.rows[1]
         assert done is not None
         return StateView(
             scope=given.scope,
@@ -180,6 +184,16 @@ class StateService:
         limits = f"{MOST_KEYS} keys and {MOST_CHARS} characters"
         return Conflict("StateQuota", f"the state of {given.scope} would exceed {limits}", "remove some keys")
 
+    async def _written(self, actor: Actor, given: StatePut, at: str) -> StateView:
+        """What an earlier request under the same key wrote; the latest version once that one is forgotten."""
+        rows = await self._kernel.db.fetch(
+            actor.tenant, "state_history", actor.tenant, given.scope, given.key
+        )
+        if not rows:
+            raise _no_key(given.scope, given.key)
+        mine = (r for r in rows if r["author"] == actor.id and r["updated_at"].isoformat() == at)
+        return _view(next(mine, rows[0]))
+
     async def _row(self, tenant: str, scope: str, key: str) -> Row | None:
         return await self._kernel.db.fetch_one(tenant, "state_get", tenant, scope, key)
 
@@ -191,6 +205,14 @@ class StateService:
 def grants_of(scope: str) -> str:
     """Where the tokens of a scope's values are known."""
     return f"state:{scope}"
+
+
+def _once(actor: Actor, given: StatePut, value: str | None, now: datetime, key: str) -> Idempotency | None:
+    if not key:
+        return None
+    asked = {"scope": given.scope, "key": given.key, "version": given.version, "value": value}
+    scope = f"state.put:{actor.id}"
+    return Idempotency(actor.tenant, scope, key, digest(asked), {"at": now.isoformat()})
 
 
 def _channel(tenant: str, scope: str) -> str:

@@ -1,6 +1,7 @@
 """The public port: people, the command line, probes."""
 
 from cadre_controller.routes.public import (
+    agents,
     approvals,
     audit,
     budgets,
@@ -23,6 +24,7 @@ TABLES = (
     system.TABLE,
     tokens.TABLE,
     chart.TABLE,
+    agents.TABLE,
     directory.TABLE,
     tasks.TABLE,
     stories.TABLE,

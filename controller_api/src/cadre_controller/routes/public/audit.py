@@ -1,6 +1,7 @@
 """The audit chain: read, exported as stored, checkpointed, added to."""
 
 import json
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -16,10 +17,15 @@ from cadre_controller.routes.models import (
     Ingested,
 )
 from cadre_controller.routes.public.reader import I, Reader, reader
+from cadre_controller.routes.sheets import HEADERS, csv_lines
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 from cadre_controller.services.models import AuditRow
 
 TABLE = Table(Scope.PERSON)
+_COLUMNS = (
+    "seq", "ts", "actorType", "actorId", "actorRole", "action", "target", "result", "tokens", "usd",
+    "traceId", "redactions", "hash",
+)  # fmt: skip
 
 
 @TABLE.get("/api/v1/audit/events", AuditQuery, AuditPage)
@@ -42,8 +48,10 @@ async def events(call: Call[AuditQuery]) -> Answer:
 
 @TABLE.get("/api/v1/audit/export", ExportQuery, None)
 async def export(call: Call[ExportQuery]) -> Answer:
-    """The chain as ndjson: a header, then every link as stored."""
+    """The chain as ndjson (a header, then every link as stored), or as CSV for reading."""
     tenant, audit = _auditor(call).actor.tenant, call.runtime.services.audit
+    if call.input.format == "csv":
+        return await _sheet(call, audit.export(tenant, after=call.input.after))
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(call.request)
     await response.write(json.dumps(audit.header(tenant)).encode() + b"\n")
@@ -51,6 +59,26 @@ async def export(call: Call[ExportQuery]) -> Answer:
         await response.write(_row(row).model_dump_json(by_alias=True).encode() + b"\n")
     await response.write_eof()
     return response
+
+
+async def _sheet(call: Call[ExportQuery], rows: AsyncIterator[AuditRow]) -> web.StreamResponse:
+    response = web.StreamResponse(headers=HEADERS)
+    await response.prepare(call.request)
+    await response.write(csv_lines([_COLUMNS]))
+    async for row in rows:
+        await response.write(csv_lines([_cells(row)]))
+    await response.write_eof()
+    return response
+
+
+def _cells(row: AuditRow) -> tuple[object, ...]:
+    event = json.loads(row.canonical)
+    actor, cost = event["actor"], event.get("cost") or {}
+    return (
+        row.seq, event["ts"], actor["type"], actor["id"], actor["role"], event["action"], event["target"],
+        event["result"], cost.get("tokens"), cost.get("usd"), event.get("traceId"),
+        json.dumps(event.get("redactions") or {}, sort_keys=True), row.hash,
+    )  # fmt: skip
 
 
 @TABLE.get("/api/v1/audit/checkpoint", Nothing, Checkpoint)

@@ -12,6 +12,7 @@ from cadre_api.protocol.messages import (
     MessageView,
 )
 from cadre_controller.errors import Denied
+from cadre_controller.routes.conditional import idempotency_key
 from cadre_controller.routes.public.reader import I, Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 from cadre_controller.services.models import Page
@@ -60,7 +61,7 @@ class Topics(Message):
 @TABLE.post("/api/v1/messages", MessageSend, MessageSent, status=201, max_body=512 * 1024)
 async def send(call: Call[MessageSend]) -> Answer:
     """Write to an agent, a person or a topic; an Idempotency-Key makes a repeat harmless."""
-    key = call.request.headers.get("Idempotency-Key", "")[:200]
+    key = idempotency_key(call.request)
     ids = await call.runtime.services.messages.send(reader(call).actor, call.input, key=key)
     return MessageSent(ids=ids)
 

@@ -5,6 +5,7 @@ from aiohttp import web
 from cadre_api.protocol.state import StateGet, StateList, StatePage, StatePut, StateView, StateWatch
 from cadre_controller.errors import VersionConflict
 from cadre_controller.refusals import BadRequest, PreconditionFailed
+from cadre_controller.routes.conditional import idempotency_key
 from cadre_controller.routes.public.reader import Reader, reader
 from cadre_controller.routes.table import Answer, Call, Scope, Table
 from cadre_controller.services.state import grants_of
@@ -33,12 +34,14 @@ async def entry(call: Call[StateGet]) -> Answer:
 
 @TABLE.post("/api/v1/state/entry", StatePut, StateView, method="PUT", max_body=_MAX_BODY)
 async def put(call: Call[StatePut]) -> Answer:
-    """Write or remove a key; If-Match and If-None-Match: * compare before they set."""
+    """Write or remove a key; If-Match and If-None-Match: * compare first, an Idempotency-Key writes once."""
     who, given, expected = reader(call), call.input, _expected(call.request)
     if expected is not None:
         given = given.model_copy(update={"version": expected})
     try:
-        view = await call.runtime.services.state.put(who.actor, given)
+        view = await call.runtime.services.state.put(
+            who.actor, given, idempotency_key=idempotency_key(call.request)
+        )
     except VersionConflict as error:
         if expected is None:
             raise

@@ -1,22 +1,19 @@
 """Tasks as people use them."""
 
 from cadre_api.protocol.tasks import RouteResult, TaskCreate, TaskView
-from cadre_controller.refusals import BadRequest
+from cadre_controller.routes.conditional import idempotency_key
 from cadre_controller.routes.models import TaskPage, TaskQuery
 from cadre_controller.routes.public.reader import reader
 from cadre_controller.routes.table import Answer, Call, Created, Nothing, Scope, Table
 from cadre_controller.telemetry import current_traceparent
 
 TABLE = Table(Scope.PERSON)
-_MAX_KEY = 200
 
 
 @TABLE.post("/api/v1/tasks", TaskCreate, TaskView, status=201)
 async def create(call: Call[TaskCreate]) -> Answer:
     """Submit a task; with an Idempotency-Key a repeat answers 200 with the first one's task."""
-    key = call.request.headers.get("Idempotency-Key", "")
-    if len(key) > _MAX_KEY:
-        raise BadRequest(f"Idempotency-Key: is longer than {_MAX_KEY} characters", "send a shorter key")
+    key = idempotency_key(call.request)
     who = reader(call)
     given = call.request.headers.get("traceparent", "")
     with call.runtime.tracing.span("task.create", who.actor.tenant, given):

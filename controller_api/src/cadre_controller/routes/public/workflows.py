@@ -3,14 +3,13 @@
 from cadre_api.protocol.workflows import ExecutionCreate, ExecutionRetry, ExecutionView, WorkflowView
 from cadre_controller.auth.visibility import may_audit
 from cadre_controller.errors import NotFound
-from cadre_controller.refusals import BadRequest
+from cadre_controller.routes.conditional import idempotency_key
 from cadre_controller.routes.public.reader import I, Reader, reader
 from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 from cadre_controller.routes.workflow_models import ExecutionPage, ExecutionQuery, WorkflowPage
 from cadre_controller.services.execution_rows import workflow_view
 
 TABLE = Table(Scope.PERSON)
-_MAX_KEY = 200
 
 
 @TABLE.get("/api/v1/workflows", Nothing, WorkflowPage)
@@ -29,9 +28,7 @@ async def workflow(call: Call[Nothing]) -> Answer:
 @TABLE.post("/api/v1/workflows/{name}/execute", ExecutionCreate, ExecutionView, status=201)
 async def execute(call: Call[ExecutionCreate]) -> Answer:
     """Begin a run; with an Idempotency-Key a repeat answers with the first one's."""
-    key = call.request.headers.get("Idempotency-Key", "")
-    if len(key) > _MAX_KEY:
-        raise BadRequest(f"Idempotency-Key: is longer than {_MAX_KEY} characters", "send a shorter key")
+    key = idempotency_key(call.request)
     who = reader(call)
     with call.runtime.tracing.span("workflow.start", who.actor.tenant):
         view = await call.runtime.services.workflows.start(
