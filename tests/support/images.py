@@ -2,15 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import debian
 from tests.e2e.cluster.host import docker, pulled
-from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, remove, timed
+from tests.e2e.cluster.steps import CACHE, FILES, REPOSITORY, exclusive, remove, run, timed
 
 TARGETS = ("operator", "controller", "guard", "examples", "agent")
-_CONTEXT = ("crds/src", "operator/src", "controller_api/src", "guard_image", "examples", ".cache/extra-ca")
+_SOURCES = ("crds/src", "operator/src", "controller_api/src", "guard_image", "examples")
+_CERTIFICATES_FOLDER = ".cache/extra-ca"
 _CONTEXT_TOP = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 _PULLED = "debian:12-slim"
 _CERTIFICATES = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
@@ -29,42 +31,64 @@ class Image:
 
 
 def build_all() -> tuple[Image, ...]:
-    """Build every target, reusing layers of unchanged inputs; E2E_IMAGES=built takes the last ones."""
+    """Build every target, reusing layers of unchanged inputs.
+
+    E2E_IMAGES=built takes the last ones; E2E_IMAGES=committed takes sources as the last commit has them.
+    """
     if os.environ.get("E2E_IMAGES") == "built":
         return tuple(_named(target) for target in (*TARGETS, "postgres"))
     with exclusive("images"):
         base = _base()
         arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
-        context = _context()
+        context = _context("HEAD" if os.environ.get("E2E_IMAGES") == "committed" else "")
         own = tuple(_build(target, [*arguments, "--target", target], context) for target in TARGETS)
         database = ["--build-arg", f"BASE={base}", "--file", str(FILES / "postgres.Dockerfile")]
         return (*own, _build("postgres", database, FILES))
 
 
-def _build(target: str, arguments: list[str], context: Path) -> Image:
-    moving = f"cadre/{target}:built"
-    with timed(f"image {target}"):
-        docker("build", "--network=host", *arguments, "--tag", moving, context, timeout=3600)
-    return _named(target)
+def build_revision(revision: str, targets: Sequence[str]) -> tuple[Image, ...]:
+    """The same Dockerfile and dependencies over the sources of an earlier revision of this repository."""
+    with exclusive("images"):
+        arguments = ["--build-arg", f"BASE={_base()}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
+        context = _context(revision)
+        return tuple(_build(one, [*arguments, "--target", one], context, "earlier") for one in targets)
 
 
-def _named(target: str) -> Image:
-    moving = f"cadre/{target}:built"
+def _build(target: str, arguments: list[str], context: Path, tag: str = "built") -> Image:
+    with timed(f"image {target} ({tag})"):
+        command = ("build", "--network=host", *arguments, "--tag", f"cadre/{target}:{tag}", context)
+        docker(*command, timeout=3600)
+    return _named(target, tag)
+
+
+def _named(target: str, tag: str = "built") -> Image:
+    moving = f"cadre/{target}:{tag}"
     identity, size = docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", moving).split()
     name = f"cadre/{target}:{identity.removeprefix('sha256:')[:12]}"
     docker("tag", moving, name)
     return Image(target, name, identity, int(size))
 
 
-def _context() -> Path:
+def _context(revision: str = "") -> Path:
     """A copy of what images are made of: all targets see the same files, also while someone edits them."""
     context = CACHE / "context"
     remove(context)
-    for folder in _CONTEXT:
+    if revision:
+        unpack_revision(revision, _SOURCES, context)
+    for folder in (_CERTIFICATES_FOLDER,) if revision else (*_SOURCES, _CERTIFICATES_FOLDER):
         shutil.copytree(REPOSITORY / folder, context / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in _CONTEXT_TOP:
         shutil.copy2(REPOSITORY / file, context / file)
     return context
+
+
+def unpack_revision(revision: str, paths: Sequence[str], target: Path) -> None:
+    """Files of an earlier revision. Raises StepFailedError where this clone does not have it."""
+    packed = CACHE / "revision.tar"
+    run(["git", "archive", "--output", packed, revision, *paths], cwd=REPOSITORY)
+    target.mkdir(parents=True)
+    run(["tar", "-xf", packed, "-C", target])
+    packed.unlink()
 
 
 def _base() -> str:

@@ -44,13 +44,6 @@ def story(name: str) -> Json:
     return found
 
 
-def model_saw(kubectl: Kubectl) -> bytes:
-    """Every request that the scripted model got."""
-    url = f"http://127.0.0.1:{_MODEL_PORT}/__scripted__/requests"
-    code = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
-    return kubectl("-n", STAND_INS, "exec", "scripted", "--", "python", "-c", code).encode()
-
-
 def booked(kubectl: Kubectl) -> list[Json]:
     """What the ledger's book holds, oldest first."""
     code = (

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class People:
     namespace: str
     folder: Path
     """For kubeconfigs and remembered sign-ins."""
+    user: Callable[[str], str] = user_name
+    """The API server's name for a person."""
     kubeconfigs: dict[str, Path] = field(default_factory=dict)
 
     def let_in(self) -> None:
@@ -108,10 +110,10 @@ class People:
     def _certificate(self, person: str) -> tuple[str, str]:
         """(key, certificate), each PEM in base64."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [(NameOID.COMMON_NAME, user_name(person)), (NameOID.ORGANIZATION_NAME, STAFF)]
+        names = [(NameOID.COMMON_NAME, self.user(person)), (NameOID.ORGANIZATION_NAME, STAFF)]
         subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
         asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-        name = f"person-{person}"
+        name = f"person-{self.namespace}-{person}"
         spec = {
             "request": _text(asked.public_bytes(serialization.Encoding.PEM)),
             "signerName": _SIGNER,

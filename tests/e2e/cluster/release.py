@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.cluster.kubectl import Kubectl
@@ -14,7 +15,25 @@ NAMESPACE = "cadre-system"
 RELEASE = "cadre"
 ADMIN = ("--as=platform-admin", "--as-group=cadre:admins", "--as-group=system:masters")
 """kubectl as an admin of Cadre's tenants."""
-_CHART = REPOSITORY / "charts" / "cadre"
+GITOPS = "system:serviceaccount:gitops:sync"
+"""The account of a tool that applies what Git says; the chart knows it as a machine."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to install."""
+
+    images: Mapping[str, str]
+    """Image names by target of the Dockerfile; `postgres` besides."""
+    agents: tuple[str, ...]
+    """Namespaces for agents."""
+    egress: list[Json]
+    """Where the controller may connect to."""
+    connect: str
+    """The group that may reach the controller."""
+    chart: Path = REPOSITORY / "charts" / "cadre"
+    former_guards: tuple[str, ...] = ()
+    """Images of guards that still run."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +42,16 @@ class Release:
 
     kubectl: Kubectl
 
-    def install(
-        self, images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json], *, connect: str
-    ) -> None:
+    def install(self, wanted: Wanted) -> None:
         """Install or upgrade, and wait until everything is ready. Raises StepFailedError."""
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         self._namespace(NAMESPACE, restricted)
         values = CACHE / "values.json"
-        values.write_text(json.dumps(_values(images, agents, egress, connect)))
+        values.write_text(json.dumps(_values(wanted)))
         try:
             with timed("helm upgrade --install, all ready"):
                 chosen = ("--namespace", NAMESPACE, "--values", str(values), "--wait", "--timeout", "8m")
-                self.kubectl.helm("upgrade", "--install", RELEASE, str(_CHART), *chosen)
+                self.kubectl.helm("upgrade", "--install", RELEASE, str(wanted.chart), *chosen)
         except BaseException:
             print(self.kubectl.state_of(NAMESPACE))
             raise
@@ -53,13 +70,15 @@ class Release:
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
-def _values(images: Mapping[str, str], agents: tuple[str, ...], egress: list[Json], connect: str) -> Json:
-    named = {target: _image(name) for target, name in images.items() if target != "examples"}
+def _values(wanted: Wanted) -> Json:
+    named = {target: _image(name) for target, name in wanted.images.items() if target != "examples"}
     return {
         "images": named,
-        "agentNamespaces": list(agents),
-        "networkPolicies": {"controllerEgress": egress},
-        "rbac": {"connect": [{"kind": "Group", "name": connect}]},
+        "agentNamespaces": list(wanted.agents),
+        "networkPolicies": {"controllerEgress": wanted.egress},
+        "controller": {"acceptedGuardImages": list(wanted.former_guards)},
+        "identities": {"gitopsUsers": [GITOPS]},
+        "rbac": {"connect": [{"kind": "Group", "name": wanted.connect}]},
         "backup": {"storage": {"size": "256Mi"}},
         "postgres": {"storage": {"size": "1Gi"}},
     }

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import acme, kind
 from tests.e2e.cluster.kubectl import Kubectl, wait_for
 from tests.e2e.cluster.people import STAFF, People
-from tests.e2e.cluster.release import ADMIN, NAMESPACE, Release
+from tests.e2e.cluster.release import ADMIN, NAMESPACE, Release, Wanted
 from tests.e2e.cluster.steps import timed
 from tests.support import images
 
@@ -20,9 +20,14 @@ _WORKER = "PYTEST_XDIST_WORKER"
 class Lab:
     """The cluster as tests see it."""
 
-    kubectl: Kubectl
+    cluster: kind.Cluster
     images: dict[str, str]
     """Image names by target of the Dockerfile; `postgres` besides."""
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl as the cluster's administrator."""
+        return self.cluster.kubectl
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +39,7 @@ def lab() -> Iterator[Lab]:
         cluster = kind.up()
         built = images.build_all()
         cluster.load(built)
-        yield Lab(cluster.kubectl, {image.target: image.name for image in built})
+        yield Lab(cluster, {image.target: image.name for image in built})
     finally:
         kind.down()
 
@@ -43,7 +48,7 @@ def lab() -> Iterator[Lab]:
 def release(lab: Lab) -> Release:
     """The chart, installed; its controller may reach the example's stand-ins."""
     installed = Release(lab.kubectl)
-    installed.install(lab.images, (acme.NAMESPACE,), acme.controller_egress(), connect=STAFF)
+    installed.install(Wanted(lab.images, (acme.NAMESPACE,), acme.controller_egress(), STAFF))
     return installed
 
 

@@ -29,6 +29,13 @@ ATTEMPTS: dict[str, tuple[str, Json]] = {
 }
 
 
+def subject_of(what: str) -> tuple[str, str, Json]:
+    """(kind in the plural, name, change of the spec)."""
+    subject, spec = ATTEMPTS[what]
+    kind, _, name = subject.partition("/")
+    return "policies" if kind == "policy" else f"{kind}s", name, spec
+
+
 @pytest.fixture(scope="module")
 def lead(lab: Lab, company: People) -> Kubectl:
     """Sofia Marino, head of HR, whom somebody made an admin of the namespace."""
@@ -46,9 +53,8 @@ def lead(lab: Lab, company: People) -> Kubectl:
 @pytest.mark.parametrize("what", ATTEMPTS)
 def test_a_lead_cannot_give_himself(lab: Lab, lead: Kubectl, what: str) -> None:
     """Refused by name of the right that is missing, and nothing has changed."""
-    subject, spec = ATTEMPTS[what]
-    kind, _, name = subject.partition("/")
-    asked = (f"{kind}s.cadre.dev" if kind != "policy" else "policies.cadre.dev", name, "-n", acme.NAMESPACE)
+    kind, name, spec = subject_of(what)
+    asked = (f"{kind}.cadre.dev", name, "-n", acme.NAMESPACE)
     before = lab.kubectl.get(*asked)["spec"]
     with pytest.raises(StepFailedError, match=r"denied the request: .*ask"):
         lead("patch", *asked, "--type=merge", "-p", json.dumps({"spec": spec}))

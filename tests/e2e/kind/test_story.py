@@ -7,6 +7,7 @@ import pytest
 
 from cadre_local.demo.seeded import leaks, seeded_values
 from tests.e2e.cluster import acme
+from tests.e2e.cluster.companies import model_saw
 from tests.e2e.cluster.kubectl import wait_for
 from tests.e2e.cluster.people import People
 from tests.e2e.cluster.steps import timed
@@ -28,7 +29,7 @@ def test_the_campaign_gets_its_budget(lab: Lab, company: People) -> None:
     assert "18000" in ended["result"].replace(",", "").replace(".", "")
     entries = acme.booked(lab.kubectl)[before:]
     assert [(entry["amount"], entry["iban"]) for entry in entries] == [(18000, _ACCOUNT)]
-    assert leaks(seeded_values(acme.EXAMPLE), acme.model_saw(lab.kubectl)) == []
+    assert leaks(seeded_values(acme.EXAMPLE), model_saw(lab.kubectl, "scripted").encode()) == []
     assert _ACCOUNT not in json.dumps(company.json("l-brandt", "task", "show", task))
 
 
