@@ -111,6 +111,8 @@ class StalledReason(StrEnum):
     """A staged rollout was stopped because changed agents failed."""
     INVALID_REFERENCE = "InvalidReference"
     """Something named in the spec must be created or corrected first."""
+    NAME_TAKEN = "NameTaken"
+    """An object that is not ours has the name of one that the agent needs; it is left as it is."""
 
 
 class GuardReadyReason(StrEnum):

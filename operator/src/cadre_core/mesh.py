@@ -1,4 +1,6 @@
-"""The tools that Cadre itself offers to agents: the bundle lists them, the controller runs them."""
+"""The tools that Cadre itself offers to agents: the bundle lists them, policy decides about them. The mesh is
+run by the controller, what is asked of the guard by the agent's guard.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,10 +104,32 @@ NOTIFY = BuiltinTool(
     idempotent=True,
 )
 
+DETECT = BuiltinTool(
+    name="detect",
+    description="Find private data in a text: type, place and score of each finding.",
+    input_schema=_object(["text"], {"text": _text("The text.", 200_000)}),
+    effects="ReadOnly",
+    idempotent=True,
+)
+
+PROCESS = BuiltinTool(
+    name="process",
+    description="Mask private data in a text with the tokens of this session; Detect only counts it.",
+    input_schema=_object(
+        ["text"],
+        {"text": _text("The text.", 200_000), "policy": {"type": "string", "enum": ["Mask", "Detect"]}},
+    ),
+    effects="ReadOnly",
+    idempotent=True,
+)
+
+GUARD = "builtin:Guard"
+"""Server key of what an agent's guard does for it."""
+
 MESH = "builtin:Mesh"
 """Server key of the mesh in snapshots, bundles and audit."""
 
 BUILTIN_TOOLS: Mapping[str, tuple[BuiltinTool, ...]] = MappingProxyType(
-    {"Mesh": (SEND_TASK, FETCH_STATUS, REQUEST_APPROVAL, NOTIFY)}
+    {"Mesh": (SEND_TASK, FETCH_STATUS, REQUEST_APPROVAL, NOTIFY), "Guard": (DETECT, PROCESS)}
 )
 """Tools of each builtin; a builtin that is missing here has none in this version."""

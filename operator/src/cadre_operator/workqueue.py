@@ -162,6 +162,9 @@ class WorkQueue:
                 if waiting is None or waiting.priority != priority:
                     continue
                 del self._ready[key]
+                if key in self._running:  # its time came while a worker still has it
+                    self._running[key] = waiting
+                    continue
                 self._running[key] = None
                 return key
         return None

@@ -61,6 +61,16 @@ def test_foreign_fields_are_answered_once() -> None:
     assert compare(wanted, children, 1, answered).apply == ()
 
 
+def test_an_object_with_our_label_alone_is_not_ours() -> None:
+    wanted = desired()[0]
+    assert stored(wanted).ours
+    applied = {"manager": "cadre-operator", "operation": "Apply"}
+    assert stored(wanted, ownerReferences=[], managedFields=[applied]).ours
+    written = {"manager": "cadre-operator", "operation": "Update"}
+    foreign = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "a-1", "controller": True}]
+    assert not stored(wanted, ownerReferences=foreign, managedFields=[written]).ours
+
+
 def test_what_is_too_much_goes_and_what_ends_is_left_alone() -> None:
     wanted = desired()
     extra = replace(stored(wanted[0]), kind="PodDisruptionBudget")

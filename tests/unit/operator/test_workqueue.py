@@ -61,6 +61,17 @@ async def test_a_key_added_while_it_runs_runs_once_more(clock: Clock) -> None:
     assert await drain(queue) == ["x"]
 
 
+async def test_a_key_whose_time_comes_while_it_runs_is_not_given_to_a_second_worker(clock: Clock) -> None:
+    queue = WorkQueue(clock)
+    queue.add(key("x"))
+    running = await queue.get()
+    queue.add(key("x"), after=1.0)
+    clock.turn(2.0)
+    assert await take(queue) is None
+    queue.done(running)
+    assert await drain(queue) == ["x"]
+
+
 async def test_who_waits_is_served_first_and_tenants_take_turns(clock: Clock) -> None:
     queue = WorkQueue(clock)
     queue.add(key("routine"), Priority.ROUTINE)

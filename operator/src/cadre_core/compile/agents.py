@@ -1,7 +1,7 @@
 """Agents: placed at a node, within its quotas, made from an allowed profile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cadre_api.v1alpha1 import Agent, Consent, OrgNode, Person, Policy, RoleProfile, Scaling
 from cadre_core.compile.draft import Draft, granted, reference_key
@@ -10,7 +10,7 @@ from cadre_core.compile.policies import CompiledPolicies
 from cadre_core.compile.profiles import MergedProfile
 from cadre_core.compile.rights import effective_models, effective_tools, rights_hash
 from cadre_core.compile.tree import Tree, effective_locale
-from cadre_core.model import EffectiveAgent, EffectiveTool, ToolServerSpec
+from cadre_core.model import EffectiveAgent, EffectiveTool, GuardSpec, ToolServerSpec
 from cadre_core.resources import key_of
 from cadre_core.scope import rule_covers
 
@@ -24,6 +24,8 @@ class Chart:
     profiles: Mapping[str, MergedProfile]
     servers: Mapping[str, ToolServerSpec]
     policies: CompiledPolicies
+    guards: dict[tuple[str, str], GuardSpec] = field(default_factory=dict)
+    """What was worked out already, by profile and node."""
 
 
 def build_agents(draft: Draft, chart: Chart) -> dict[str, EffectiveAgent]:
@@ -56,8 +58,10 @@ def _place(draft: Draft, tree: Tree, agent: Agent) -> str | None:
 def _check_quotas(draft: Draft, tree: Tree, places: Mapping[str, str | None]) -> None:
     for key, node in tree.specs.items():
         limit = node.spec.agents.max if node.spec.agents else None
+        if limit is None:
+            continue
         count = sum(1 for place in places.values() if place is not None and tree.below(place, key))
-        if limit is not None and count > limit:
+        if count > limit:
             message = f"{count} agents in this subtree, at most {limit} are allowed"
             draft.refuse(node, "spec.agents.max", "QuotaExceeded", message, "remove agents or raise max")
 
@@ -130,7 +134,7 @@ def _agent(draft: Draft, chart: Chart, agent: Agent, node: str, profile: MergedP
         tools=tools,
         goose_extensions=_extensions(profile, tools),
         models=effective_models(draft, agent, profile),
-        guard=effective_guard(profile, _levels(chart, path)),
+        guard=_guard(chart, profile, node),
         locale=effective_locale(chart.tree.on_path(node)),
         concurrency=(agent.spec.scaling or Scaling()).concurrency,
         lifecycle=agent.spec.lifecycle.value,
@@ -142,6 +146,14 @@ def _agent(draft: Draft, chart: Chart, agent: Agent, node: str, profile: MergedP
     )
     covering = tuple(rule for rule in chart.policies.rules if rule_covers(rule, found))
     return replace(found, rights_hash=rights_hash(found, covering))
+
+
+def _guard(chart: Chart, profile: MergedProfile, node: str) -> GuardSpec:
+    """Agents of one profile at one node have the same rules, and thousands of them are worked out once."""
+    place = (profile.key, node)
+    if place not in chart.guards:
+        chart.guards[place] = effective_guard(profile, _levels(chart, chart.tree.paths[node]))
+    return chart.guards[place]
 
 
 def _consent(tree: Tree, node: str) -> Consent:

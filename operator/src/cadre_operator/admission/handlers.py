@@ -1,6 +1,5 @@
 """kopf's side of admission: reads the request, asks the judge, answers; nothing is written anywhere."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,14 +8,14 @@ from typing import Any
 import kopf
 
 from cadre_api.v1alpha1 import GROUP, KINDS, VERSION, Agent
+from cadre_operator.admission.access import AccessReviews
 from cadre_operator.admission.identity import identify
 from cadre_operator.admission.judge import Court, mutate, validate, validate_scale
 from cadre_operator.admission.lag import patiently, with_news
 from cadre_operator.admission.login import login_warning, signs_in
 from cadre_operator.admission.review import RefusedError, Review, read_review
 from cadre_operator.keys import Key
-from cadre_operator.kube.fields import Json, at, number, text
-from cadre_operator.kube.port import KubeError
+from cadre_operator.kube.fields import number, text
 from cadre_operator.settings import Identities
 from cadre_operator.world import World
 
@@ -44,6 +43,7 @@ class Desk:
     def __init__(self, world: World, identities: Identities) -> None:
         self._world = world
         self._identities = identities
+        self._access = AccessReviews(world.kube, world.clock)
 
     async def mutate(self, patch: kopf.Patch, **kwargs: Any) -> None:
         """Stamp consent and held changes, name the requester as owner."""
@@ -115,33 +115,11 @@ class Desk:
         return Court(
             state,
             caller,
-            lambda: self._may_create_tenants(userinfo),
+            lambda: self._access.may_create_tenants(userinfo),
             world.seal_key,
             world.now(),
             world.frozen,
         )
-
-    async def _may_create_tenants(self, userinfo: Mapping[str, object]) -> bool:
-        """Ask the API server; no answer is no."""
-        spec: Json = {
-            "user": userinfo.get("username"),
-            "groups": userinfo.get("groups"),
-            "uid": userinfo.get("uid"),
-            "extra": userinfo.get("extra"),
-            "resourceAttributes": {"group": GROUP, "resource": "tenants", "verb": "create"},
-        }
-        review: Json = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "metadata": {},
-            "spec": {name: value for name, value in spec.items() if value},
-        }
-        try:
-            answer = await asyncio.wait_for(self._world.kube.create(review), 5)
-        except (KubeError, TimeoutError) as error:
-            _LOG.warning("access review failed", extra={"reason": str(error)})
-            return False
-        return at(answer, "status", "allowed") is True
 
     def _refused(self, kwargs: Mapping[str, Any], error: RefusedError) -> kopf.AdmissionError:
         kind = text(kwargs["body"], "kind")

@@ -1,12 +1,14 @@
 """What a write would break, found without compiling thousands of agents for each request.
 
-Agents that are alike in everything that can be wrong stand for each other, and quotas, which need the number,
-are counted apart.
+Agents that are alike in everything that can be wrong stand for each other; a change of one agent concerns no
+other one at all. Quotas, which need the number, are counted apart.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from cadre_api.v1alpha1 import Agent, OrgNode, Resource
+from cadre_api.v1alpha1.common import ObjectRef
 from cadre_core.compile import compile_chart
 from cadre_core.compile.draft import reference_key
 from cadre_core.model import Problem
@@ -27,7 +29,8 @@ def new_problems(
         changed[key_of(new)] = new
     keep = {key_of(m) for m in (old, new) if m is not None}
     before = {(p.resource, p.field, p.reason) for p in known}
-    found = (*_problems(_representatives(changed, keep)), *_quotas(changed))
+    alone = all(key.kind == "Agent" for key in keep)
+    found = (*_problems(_representatives(changed, keep, alone)), *_quotas(changed))
     return tuple(p for p in found if (p.resource, p.field, p.reason) not in before)
 
 
@@ -35,14 +38,16 @@ def _problems(models: Models) -> tuple[Problem, ...]:
     return compile_chart(Resources.of_models(models.values())).problems if models else ()
 
 
-def _representatives(models: Models, keep: set[Key]) -> dict[Key, Resource]:
-    """Return everything but agents, and of agents that are alike one, besides those that others name."""
+def _representatives(models: Models, keep: set[Key], alone: bool) -> dict[Key, Resource]:
+    """Return everything but agents, agents that others name and, unless `alone`, one of each sort."""
     named = _named(models)
     kept: dict[Key, Resource] = {}
     seen: set[object] = set()
-    for key, model in sorted(models.items()):
+    for key, model in models.items():
         if not isinstance(model, Agent) or key in keep or key.path in named:
             kept[key] = model
+            continue
+        if alone:
             continue
         alike = _kind_of_agent(model)
         if alike not in seen:
@@ -53,8 +58,13 @@ def _representatives(models: Models, keep: set[Key]) -> dict[Key, Resource]:
 
 def _kind_of_agent(agent: Agent) -> object:
     spec = agent.spec
-    parts = (spec.node_ref, spec.profile_ref, spec.owner_ref, spec.narrow, spec.runtime)
-    return (agent.metadata.namespace, repr(parts))
+    references = (_plain(ref) for ref in (spec.node_ref, spec.profile_ref, spec.owner_ref))
+    rest = "" if spec.narrow is None and spec.runtime is None else repr((spec.narrow, spec.runtime))
+    return (agent.metadata.namespace, *references, rest)
+
+
+def _plain(ref: ObjectRef | None) -> tuple[str, str | None] | None:
+    return (ref.name, ref.namespace) if ref is not None else None
 
 
 def _named(models: Models) -> set[str]:
@@ -80,11 +90,13 @@ def _collect(value: object, namespace: str, found: set[str]) -> None:
 
 def _quotas(models: Models) -> Iterable[Problem]:
     nodes = {key.path: m for key, m in models.items() if isinstance(m, OrgNode)}
+    if not any(node.spec.agents and node.spec.agents.max is not None for node in nodes.values()):
+        return
+    agents = (model for model in models.values() if isinstance(model, Agent))
     counts: dict[str, int] = {}
-    for model in models.values():
-        if isinstance(model, Agent):
-            for step in _upwards(nodes, reference_key(model, model.spec.node_ref)):
-                counts[step] = counts.get(step, 0) + 1
+    for place, number in Counter(reference_key(agent, agent.spec.node_ref) for agent in agents).items():
+        for step in _upwards(nodes, place):
+            counts[step] = counts.get(step, 0) + number
     for path, node in sorted(nodes.items()):
         limit = node.spec.agents.max if node.spec.agents else None
         if limit is not None and counts.get(path, 0) > limit:

@@ -20,11 +20,12 @@ from cadre_operator.keys import Key, Priority
 from cadre_operator.kube.fields import number, text, version_of
 from cadre_operator.kube.port import KubeError, Ref
 from cadre_operator.reconcile.chart import CHART
+from cadre_operator.reconcile.parts import NameTakenError, send_part
 from cadre_operator.reconcile.write import write_status
 from cadre_operator.status.agent import AgentInput, agent_status
 from cadre_operator.status.common import SyncState
 from cadre_operator.status.conditions import carried
-from cadre_operator.watch.entries import Child, Entry, child_of
+from cadre_operator.watch.entries import Child, Entry
 from cadre_operator.world import World
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ def _look(world: World, entry: Entry, state: ChartState) -> _Look:
     model = state.models.get(key)
     agent = model if isinstance(model, Agent) else None
     effective = state.snapshot.agents.get(key.path) if state.snapshot is not None else None
-    children = tuple(world.store.children(key.namespace, key.name))
+    labelled = world.store.children(key.namespace, key.name)
+    children = tuple(child for child in labelled if child.ours or child.kind == "Pod")
     workload = _workload(children)
     current = number(workload.facts, "replicas") if workload is not None else 0
     pods = pod_views(children)
@@ -152,10 +154,9 @@ async def _apply(world: World, look: _Look) -> None:
     difference = _difference(world, look)
     if look.may_apply:
         await world.provide_trust(look.entry.key.namespace)
+    known = {child.identity for child in look.children}
     for obj in difference.apply:
-        child = child_of(await world.kube.apply(obj))
-        world.store.applied(child)
-        world.reviewed[child.uid] = child.foreign
+        await send_part(world, obj, (text(obj, "kind"), text(obj, "metadata", "name")) in known)
     workload = _workload(look.children)
     if difference.scale is not None and workload is not None:
         await _scale(world, workload, difference.scale)
@@ -228,6 +229,7 @@ async def _report(world: World, look: _Look, stopped: bool, failure: KubeError |
         rollout_stopped=stopped,
         failures=world.objects.failures(key) + 1 if failure is not None else 0,
         error=str(failure or ""),
+        name_taken=isinstance(failure, NameTakenError),
     )
     await write_status(world, look.entry, agent_status(given))
 

@@ -47,6 +47,8 @@ class AgentInput:
     """Why it is frozen; empty = it is not."""
     failures: int = 0
     error: str = ""
+    name_taken: bool = False
+    """The error is that a part's name is somebody else's."""
 
     @property
     def current(self) -> tuple[PodView, ...]:
@@ -177,6 +179,8 @@ def _stalled(given: AgentInput) -> Cond | None:
     if given.rollout_stopped or given.rollout.failed:
         message = "changed agents failed; correct the change or the failing agent"
         return condition(kind, True, StalledReason.ROLLOUT_STOPPED, message)
+    if given.name_taken:
+        return condition(kind, True, StalledReason.NAME_TAKEN, given.error)
     if given.failures >= _PATIENCE:
         return condition(kind, True, StalledReason.RETRIES_EXHAUSTED, given.error)
     return None
@@ -221,7 +225,7 @@ def _phase(given: AgentInput, ready: Cond, asking: Cond | None) -> Phase:
         return Phase.AWAITING_APPROVAL
     if given.suspended:
         return Phase.SUSPENDED if ready.status == "True" else Phase.DRAINING
-    if given.failures >= _PATIENCE or ready.reason in _FAILED:
+    if given.failures >= _PATIENCE or given.name_taken or ready.reason in _FAILED:
         return Phase.FAILED
     if ready.status == "True":
         return Phase.IDLE

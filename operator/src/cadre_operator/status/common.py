@@ -4,7 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cadre_api.conditions import AcceptedReason, ConditionType, ControllerSyncedReason
+from cadre_api.conditions import (
+    AcceptedReason,
+    AwaitingApprovalReason,
+    ConditionType,
+    ControllerSyncedReason,
+)
 from cadre_core.model import Problem
 from cadre_operator.admission.stamps import DECISION, HeldStamp
 from cadre_operator.status.conditions import Cond, condition, synced_generation
@@ -81,6 +86,12 @@ def accepted(problems: tuple[Problem, ...], waiting: HeldStamp | None) -> Cond:
             ConditionType.ACCEPTED, False, AcceptedReason.NOT_AUTHORIZED, how_to_consent(waiting)
         )
     return condition(ConditionType.ACCEPTED, True, AcceptedReason.ACCEPTED)
+
+
+def awaiting_consent(waiting: HeldStamp) -> Cond:
+    """Return AwaitingApproval for a change without effect yet: nothing is broken, a person is asked."""
+    reason = AwaitingApprovalReason.CONSENT_REQUIRED
+    return condition(ConditionType.AWAITING_APPROVAL, True, reason, how_to_consent(waiting))
 
 
 def how_to_consent(waiting: HeldStamp) -> str:

@@ -6,7 +6,7 @@ from cadre_api.conditions import ConditionType, ReadyReason
 from cadre_core.model import Node, Problem
 from cadre_operator.admission.stamps import HeldStamp
 from cadre_operator.kube.fields import Json, mapping
-from cadre_operator.status.common import SyncState, accepted, controller_synced
+from cadre_operator.status.common import SyncState, accepted, awaiting_consent, controller_synced
 from cadre_operator.status.conditions import Cond, StatusChange, change, condition
 from cadre_operator.watch.entries import Entry
 
@@ -34,6 +34,8 @@ def resource_status(given: ResourceInput) -> StatusChange | None:
         return None
     first = accepted(given.problems, given.waiting)
     conditions = [_ready(first, given), first, synced]
+    if given.waiting is not None:
+        conditions.append(awaiting_consent(given.waiting))
     return change(given.entry.status, given.entry.generation, conditions, _facts(given), given.now)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cadre_api.parse import InvalidResourceError, parse_resource
 from cadre_api.problems import FieldProblem
-from cadre_api.v1alpha1 import Resource
+from cadre_api.v1alpha1 import API_VERSION, Resource
 from cadre_core.manifests.settings import LABEL_AGENT
 from cadre_operator.keys import Key
 from cadre_operator.kube.dynamic import FIELD_MANAGER
@@ -53,6 +53,8 @@ class Child:
     """Digest of what we applied."""
     foreign: str
     """Who else holds fields of its content, and since when; empty = nobody."""
+    ours: bool
+    """Whether we made it: an object with our label alone may be anybody's."""
     deleting: bool
     facts: Mapping[str, object]
     """What status and rollout read: the trimmed spec and status of workloads and pods."""
@@ -128,8 +130,19 @@ def child_of(body: Mapping[str, object]) -> Child:
         agent=text(metadata, "labels", LABEL_AGENT),
         hash=text(metadata, "annotations", HASH),
         foreign=_foreign(metadata),
+        ours=_ours(metadata),
         deleting=bool(metadata.get("deletionTimestamp")),
         facts=_facts(kind, body),
+    )
+
+
+def _ours(metadata: Mapping[str, object]) -> bool:
+    """Either mark is enough, so that nobody makes an object a stranger by taking one of them away."""
+    owners = [owner for owner in items(metadata, "ownerReferences") if owner.get("controller") is True]
+    owned = any((text(o, "apiVersion"), text(o, "kind")) == (API_VERSION, "Agent") for o in owners)
+    return owned or any(
+        (text(entry, "manager"), text(entry, "operation")) == (FIELD_MANAGER, "Apply")
+        for entry in items(metadata, "managedFields")
     )
 
 
