@@ -41,6 +41,8 @@ class Proxy:
     written: list[Written] = field(default_factory=list)
     refuse: Callable[[str, str], tuple[int, dict[str, str]] | None] = field(default=lambda _m, _p: None)
     """Answers a request (method, path) instead of the server: (status, headers)."""
+    delay: float = 0.0
+    """Seconds that every answer but a watch's takes longer."""
     down: bool = False
     """Whether every request is cut."""
     watches: set[web.StreamResponse] = field(default_factory=set)
@@ -74,6 +76,7 @@ async def _forward(proxy: Proxy, session: aiohttp.ClientSession, request: web.Re
         transport.abort()
         return web.Response(status=503)
     body = await request.read()
+    await asyncio.sleep(0 if watch else proxy.delay)
     refused = proxy.refuse(request.method, request.path)
     if refused is not None:
         _note(proxy, request, body, refused[0])

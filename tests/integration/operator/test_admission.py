@@ -1,5 +1,6 @@
 """Who may write what, asked of the operator by a real API server, for persons, machines and strangers."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_an_identity_may_come_with_a_prefix(company: Site) -> None:
     refused(create(company, "oidc:acme|nobody", agent(company, "prefixed"), "?dryRun=All"), "no Person")
 
 
-@pytest.mark.parametrize(
+GREEDY = pytest.mark.parametrize(
     ("what", "kind", "name", "body"),
     [
         ("his boss's chair", "OrgNode", "corporate", {"spec": {"members": [HIMSELF]}}),
@@ -81,10 +82,23 @@ def test_an_identity_may_come_with_a_prefix(company: Site) -> None:
         ("his clearance", "Person", "s-marino", {"spec": {"clearance": ["PHI", "CREDENTIALS"]}}),
     ],
 )  # fmt: skip
+
+
+@GREEDY
 def test_a_lead_cannot_give_himself(company: Site, what: str, kind: str, name: str, body: Object) -> None:
     before = company.get(kind, name)["spec"]
     refused(edit(company, "s-marino", kind, name, body), "ask")
     assert company.get(kind, name)["spec"] == before, what
+
+
+@GREEDY
+def test_a_machine_that_writes_the_same_has_it_wait(
+    company: Site, what: str, kind: str, name: str, body: Object
+) -> None:
+    reply = company.user(GITOPS).patch(f"{company.path(kind, name)}?dryRun=All", body)
+    assert reply.status == 200, reply.message
+    held = json.loads(reply.body["metadata"]["annotations"]["cadre.dev/held"])
+    assert held["ask"], what
 
 
 def test_a_lead_cannot_delete_a_policy_above_nor_claim_a_tenant(company: Site) -> None:
