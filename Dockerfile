@@ -45,7 +45,7 @@ COPY guard_image/src guard_image/src
 COPY examples/src examples/src
 RUN /opt/tools/bin/uv build --quiet --wheel --no-build-isolation --out-dir /wheel . \
  && /opt/tools/bin/uv pip install --quiet --no-deps --target /opt/app /wheel/*.whl \
- && mkdir /opt/examples && mv /opt/app/cadre_scripted /opt/examples/ && rm -rf /opt/app/bin /opt/app/cadre_local
+ && mkdir /opt/examples && mv /opt/app/cadre_scripted /opt/examples/ && rm -rf /opt/app/bin /opt/app/cadre_local /opt/app/cadre_langgraph
 
 FROM builder AS operator-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra operator

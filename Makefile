@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks fuzz torture e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks fuzz checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +61,9 @@ bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in t
 fuzz: $(STAMP)  ## fuzz what reads strangers' bytes: streams, JSON, detection, restoring (60 s)
 	@$(BIN)/python -m tests.fuzz
 
+checkpointer-conformance: $(STAMP)  ## the LangGraph checkpointer under LangGraph's own suite
+	@$(BIN)/python -m tests.conformance
+
 torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
 	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
 
@@ -71,6 +74,7 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m tests.fuzz --seconds 600
 	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
+	$(MAKE) checkpointer-conformance
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line
