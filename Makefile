@@ -64,6 +64,9 @@ fuzz: $(STAMP)  ## fuzz what reads strangers' bytes: streams, JSON, detection, r
 checkpointer-conformance: $(STAMP)  ## the LangGraph checkpointer under LangGraph's own suite
 	@$(BIN)/python -m tests.conformance
 
+goose-tasks: $(STAMP)  ## tasks with tools through real goose, masked and not: the same comes out
+	GOOSE_TASKS=all $(BIN)/python -m pytest -n 0 tests/integration/guard/test_goose_tasks.py
+
 torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
 	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
 
@@ -75,6 +78,7 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	$(BIN)/python -m tests.fuzz --seconds 600
 	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
 	$(MAKE) checkpointer-conformance
+	$(MAKE) goose-tasks
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line

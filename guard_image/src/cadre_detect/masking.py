@@ -72,8 +72,8 @@ def decide_action(finding: Finding, policy: MaskPolicy) -> Mode:
     mode = (
         policy.entities.get(finding.entity_type) or policy.classes.get(finding.data_class) or policy.default
     )
-    masks = {policy.default, *policy.classes.values(), *policy.entities.values()} & {Mode.MASK, Mode.BLOCK}
     if finding.entity_type == TOKEN_LIKE:
+        masks = Mode.MASK in (policy.default, *policy.classes.values(), *policy.entities.values())
         return Mode.MASK if masks else Mode.DISABLED
     return mode
 

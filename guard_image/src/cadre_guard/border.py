@@ -11,6 +11,19 @@ _CREDENTIALS = ("Authorization", "x-api-key", "x-goog-api-key")
 """Where clients of the various dialects put their key."""
 
 
+def runner_of(app: web.Application, shutdown_seconds: float) -> web.AppRunner:
+    """A server for strangers: a request whose client has gone is over (a cancelled turn must not leave a tool
+    call behind), and what is compressed is unpacked by who reads it, within bounds.
+    """
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=shutdown_seconds,
+        auto_decompress=False,
+    )
+
+
 def only_agent(secret: str) -> Middleware:
     """Where no network namespace can be had, others on this machine may connect: they lack this secret."""
     expected = secret.encode()

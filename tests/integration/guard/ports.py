@@ -13,6 +13,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
 from cadre_api.protocol.guard import AgentBundle, Lease
+from cadre_core.mesh import BUILTIN_TOOLS, GUARD, BuiltinTool
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
 from cadre_guard.events import EventLog
@@ -20,6 +21,7 @@ from cadre_guard.masking.masker import Masker
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.mcp.privacy import PrivacyEndpoint
 from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
@@ -30,6 +32,12 @@ from cadre_guard.turn.turn import Turn, TurnRegistry
 from tests.integration.guard.controller_stub import AGENT, Controller, Json, tool
 
 SECRET, PREFIX = "secret", "prefix"
+
+
+def own_tool(each: BuiltinTool) -> Json:
+    """A tool of the guard, as a bundle has it."""
+    schema = {"inputSchema": dict(each.input_schema), "description": each.description}
+    return {"name": f"privacy_guard_{each.name}", "server": GUARD, "tool": each.name, **schema}
 
 
 @dataclass
@@ -69,7 +77,8 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
     bundle = AgentBundle.model_validate({
         "agent": AGENT, "tenant": "acme", "generation": 1, "digest": "d", "issuedAt": now,
         "expiresAt": now + timedelta(hours=1), "nodePath": [], "clearance": ["PII"],
-        "tools": [tool("mail_send")], "guard": {"languageModel": False},
+        "tools": [tool("mail_send"), *map(own_tool, BUILTIN_TOOLS["Guard"])],
+        "guard": {"languageModel": False},
     })  # fmt: skip
     lease = Lease.model_validate({
         "taskId": "task-1", "sessionId": "session-1", "fence": 7, "attempt": 1, "prompt": "",
@@ -91,9 +100,10 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         turns.add("s1", turn)
         models = ModelEndpoint(bundle, turns, path)
         model = TestServer(model_app(models, PREFIX, SECRET))
-        tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), PREFIX, SECRET))
-        await model.start_server()
-        await tools.start_server()
+        own = PrivacyEndpoint(bundle, turns, gate)
+        tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), own, PREFIX, SECRET))
+        await model.start_server(auto_decompress=False)
+        await tools.start_server(auto_decompress=False)
         yield Ports(controller, turn, turns, masker, events, model, tools, http)
         await model.close()
         await tools.close()

@@ -3,6 +3,7 @@ the API that was asked, and the audit hears of it.
 """
 
 import asyncio
+import gzip
 import json
 import os
 import resource
@@ -32,8 +33,11 @@ UNREADABLE: list[tuple[bytes, dict[str, str], int, str]] = [
     (b'{"messages": ' + b"[" * 100_000, {}, 400, "BadBody"),
     (b'{"messages": NaN}', {}, 400, "BadBody"),
     (b'{"prompt": "\xc3\x28"}', {}, 400, "BadEncoding"),
-    (b"\x1f\x8b\x08 cut off", {"Content-Encoding": "gzip"}, 400, "BadEncoding"),
-    (b"{}", {"Content-Encoding": "compress"}, 415, "UnsupportedEncoding"),
+    (b"\x1f\x8b\x08 no gzip at all", {"Content-Encoding": "gzip"}, 400, "BadEncoding"),
+    (gzip.compress(b"{}" * 99)[:-9], {"Content-Encoding": "gzip"}, 400, "BadEncoding"),
+    (b"{}", {"Content-Encoding": "deflate"}, 400, "BadEncoding"),
+    *((b"{}", {"Content-Encoding": name}, 415, "UnsupportedEncoding") for name in ("br", "zstd", "compress")),
+    (gzip.compress(b"{}"), {"Content-Encoding": "gzip, br"}, 415, "UnsupportedEncoding"),
     (b"{}", {"Content-Type": "text/plain"}, 415, "UnsupportedMediaType"),
     (
         b"--b\r\n\r\nx\r\n--b--",

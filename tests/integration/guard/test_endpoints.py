@@ -9,8 +9,9 @@ import openai
 import pytest
 from aiohttp import web
 
+from cadre_guard.model import endpoint
 from cadre_guard.turn.record import ToolRequest
-from tests.integration.guard.controller_stub import Json, refuses, says, wants
+from tests.integration.guard.controller_stub import Json, chunk, refuses, says, wants
 from tests.integration.guard.ports import PREFIX, SECRET, Ports
 
 CLASSIFIER = "You are a permission-safety classifier"
@@ -257,3 +258,38 @@ async def test_the_same_call_twice_is_executed_once(ports: Ports) -> None:
     assert first == second
     assert len(ports.controller.calls) == 1
     assert MAIL not in json.dumps(ports.controller.calls)
+
+
+async def test_the_agent_reads_why_the_model_stopped_when_that_is_on_record(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends its turn as soon as it knows, and the turn is judged by the record."""
+    monkeypatch.setattr(endpoint, "_KEEPALIVE_SECONDS", 0.1)
+    said, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end(request: web.Request, body: Json) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(chunk({"content": "hello"}))
+        await said.wait()
+        await response.write(chunk({}, "stop"))
+        await may_end.wait()
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    ports.controller.models = [slow_to_end]
+    url = ports.model.make_url(f"/{PREFIX}/v1/chat/completions")
+    sent = {"Authorization": f"Bearer {SECRET}", "agent-session-id": "s1"}
+    async with ports.http.post(url, json=_request(stream=True), headers=sent) as answer:
+        heard = b""
+        async for piece in answer.content.iter_any():
+            heard += piece
+            if b"hello" in heard:
+                said.set()
+            if b": keepalive" in heard:
+                may_end.set()
+            if b'"stop"' in heard:
+                assert ports.turn.record.last is not None
+                break
+
+    assert ports.turn.record.last is not None and ports.turn.record.last.text == "hello"

@@ -235,11 +235,11 @@ def _goose_below(guard: int) -> int | None:
 
 
 @contextmanager
-def running(goose: str) -> Iterator[Stack]:
-    """Start Acme; afterwards nothing of it is left, neither process nor file."""
+def running(goose: str, kind: type[Stack] = Stack) -> Iterator[Stack]:
+    """Start Acme, or another kind; afterwards nothing of it is left, neither process nor file."""
     root = Path(tempfile.mkdtemp(prefix="cadre-"))
     root.chmod(0o711)
-    stack = Stack(root, goose)
+    stack = kind(root, goose)
     try:
         stack.write_chart()
         stack.up()

@@ -22,7 +22,8 @@ from cadre_guard.wire.dialects import (
     OPENAI_COMPLETIONS,
     OPENAI_RESPONSES,
 )
-from cadre_guard.wire.record import CompletionRecord
+from cadre_guard.wire.record import CompletionRecord, ToolCallIds
+from cadre_guard.wire.verbatim import VerbatimStream
 from cadre_scripted.answer import Answer, AnsweredCall
 from cadre_scripted.conversation import Conversation
 from cadre_scripted.dialects import Dialect as Server
@@ -99,6 +100,34 @@ def _check_record(record: CompletionRecord, text: str, arguments: list[str]) -> 
         map(json.loads, arguments)
     )
     assert [call.name for call in record.tool_calls] == [f"tool_{i}" for i in range(len(arguments))]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None, max_examples=6)
+@given(text=TEXTS, argument=TEXTS, size=st.integers(1, 9), sizes=SIZES, ends=st.sampled_from(["\n", "\r\n"]))
+def test_what_nobody_restores_passes_to_the_byte_and_is_recorded(
+    name: str, text: str, argument: str, size: int, sizes: list[int], ends: str
+) -> None:
+    nameless = name in TEXT_ONLY or name == "ollama"  # a call without an id is given one
+    given_arguments = [] if nameless else [json.dumps({"to": argument}), "{}"]
+    data = _stream(name, _answer(text, given_arguments, size)).replace(b"\n", ends.encode())
+    for cut in ([], [1], sizes):
+        machine = VerbatimStream(FORMATS[name][0].stream)  # type: ignore[arg-type]
+        assert f.run(machine, data, cut) == data
+        _check_record(machine.record, text, given_arguments)
+        assert machine.ended and machine.finish_reason is not None
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - TEXT_ONLY - {"gemini"}))
+def test_a_call_whose_id_is_taken_gets_another_and_nothing_else_changes(name: str) -> None:
+    data = _stream(name, _answer("Said", ["{}"], 2))
+    machine = VerbatimStream(FORMATS[name][0].stream, ToolCallIds("new_", {"call_0"}))  # type: ignore[arg-type]
+
+    said = f.run(machine, data)
+
+    assert [call.id for call in machine.record.tool_calls] == ["new_0"]
+    assert b"new_0" in said and b'"call_0"' not in said
+    assert hear(name, said).text == "Said"
 
 
 @pytest.mark.parametrize("name", FORMATS)

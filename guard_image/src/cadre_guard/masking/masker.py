@@ -24,6 +24,7 @@ from cadre_guard.analysis.pool import AnalysisPool
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
+from cadre_guard.masking.records import records_of
 
 _T = TypeVar("_T")
 _BATCH = 2000
@@ -101,6 +102,16 @@ class Masker:
     async def mask_text(self, pairs: SessionPairs, text: str) -> Masked:
         """`mask` for a plain text; `document` is a string."""
         return await self.mask(pairs, text)
+
+    async def findings(self, text: str) -> Json:
+        """What the rules find in a text, as plain records; raises GuardRefusedError."""
+        if self._config is None:
+            raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
+        try:
+            found = (await self.analysis.scan(self._config, [(text, True)]))[text, True]
+        except DetectionError as error:
+            raise GuardRefusedError(error.reason, "the text could not be checked") from None
+        return records_of(found)
 
     async def fetch_values(self, pairs: SessionPairs, texts: Iterable[str]) -> int:
         """Ask for the values of all tokens in texts from the controller; answers how many came."""

@@ -1,14 +1,17 @@
-"""The path of the tool endpoint."""
+"""The paths of the tool endpoint."""
 
 from aiohttp import web
 
 from cadre_guard.border import BODY_LIMIT, only_agent
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.mcp.privacy import PrivacyEndpoint
 
 
-def tool_app(endpoint: ToolEndpoint, prefix: str, secret: str) -> web.Application:
+def tool_app(endpoint: ToolEndpoint, privacy: PrivacyEndpoint, prefix: str, secret: str) -> web.Application:
     """The tools below a path nobody can guess."""
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[only_agent(secret)])
     app.router.add_post(f"/{prefix}/mcp", endpoint.post)
     app.router.add_get(f"/{prefix}/mcp", endpoint.refuse_stream)
+    app.router.add_post(f"/{prefix}/v1/privacy/{{tool}}", privacy.post)
+    app.router.add_get(f"/{prefix}/openapi.json", privacy.openapi)
     return app

@@ -30,7 +30,9 @@ from cadre_guard.turn.stopping import until_stopped
 from cadre_guard.turn.turn import Turn
 from cadre_guard.wire.body import encode_body, parse_body
 from cadre_guard.wire.dialect import Dialect, Restorer
+from cadre_guard.wire.machine import StreamRestorer
 from cadre_guard.wire.record import CompletionRecord, ToolCallIds
+from cadre_guard.wire.verbatim import VerbatimStream
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ class Request:
     """Parts that nobody can scan may pass: nothing is masked or blocked here."""
     fixed: frozenset[str] = frozenset()
     """Texts that came from the controller itself."""
+    raw: bytes = b""
+    """The body as it came; empty when `body` was made of something else."""
 
 
 class ModelCall:
@@ -75,6 +79,7 @@ class ModelCall:
         self._pieces: asyncio.Queue[bytes | GuardError | None] = asyncio.Queue(_QUEUE)
         self._producer: asyncio.Task[None] | None = None
         self._settled = False
+        self._last_words = b""
 
     def start(self) -> None:
         """Begin to stream."""
@@ -122,9 +127,7 @@ class ModelCall:
 
     async def _stream_once(self, masked: bytes, trace: dict[str, str]) -> bool:
         """False when the controller went away before anything but comments had come: ask again."""
-        make = self._request.dialect.stream
-        assert make is not None, "only dialects that stream get here"
-        restorer = make(self._turn.pairs.values, self._ids)
+        restorer = self._restorer()
         begun = False
         async with self._upstream(masked, trace) as upstream:
             try:
@@ -137,19 +140,27 @@ class ModelCall:
                     return False
             except StreamError as error:
                 raise GuardError("ModelGarbage", f"unreadable stream: {error.reason}") from None
-        rest = restorer.finish()
+        rest = self._last_words + restorer.finish()
         self._settle(restorer.record)
         await self._pieces.put(rest)
         return True
 
+    def _restorer(self) -> Restorer:
+        make = self._request.dialect.stream
+        assert make is not None, "only dialects that stream get here"
+        if self._path.masker.alters or not (isinstance(make, type) and issubclass(make, StreamRestorer)):
+            return make(self._turn.pairs.values, self._ids)
+        return VerbatimStream(make, self._ids)
+
     async def _put(self, restorer: Restorer, data: bytes) -> None:
-        # the agent acts as soon as it has read the finish reason, usage and end mark or not:
-        # what its turn must remember has to be there first
-        if (restorer.finish_reason or restorer.ended) and not self._settled:
-            record = restorer.record
-            self._turn.record.tools.update(tool_requests(record))
-            if restorer.ended:
-                self._settle(record)
+        # the agent acts, or ends its turn, as soon as it has read the finish reason, end mark or not:
+        # what its turn must remember has to be there first, so the reason waits for the end
+        if restorer.ended:
+            self._settle(restorer.record)
+        elif restorer.finish_reason:
+            self._last_words += data
+            return
+        data, self._last_words = self._last_words + data, b""
         if data:
             await self._pieces.put(data)
 
@@ -158,15 +169,17 @@ class ModelCall:
             masked = await self._masked()
             async with self._upstream(masked, trace) as upstream:
                 try:
-                    answer = parse_body(await bounded(upstream))
+                    raw = await bounded(upstream)
+                    answer = parse_body(raw)
                     restore = self._request.dialect.restore
-                    reply, record = restore(answer, self._turn.pairs.values, self._ids)
+                    values = self._turn.pairs.values if self._path.masker.alters else {}
+                    reply, record = restore(answer, values, self._ids)
                 except AWAY_ERRORS:
                     raise GuardError("ModelStreamCut", "the model's answer broke off") from None
                 except (DetectionError, StreamError):
                     raise GuardError("ModelGarbage", "the model's answer cannot be read") from None
             self._settle(record)
-            return encode_body(reply)
+            return raw if reply == answer else encode_body(reply)
 
     def _upstream(
         self, masked: bytes, trace: dict[str, str]
@@ -180,12 +193,20 @@ class ModelCall:
                 request.dialect.check(request.body)
             except (DetectionError, StreamError) as error:
                 raise GuardRefusedError(error.reason, str(error)) from None
-        document = {**request.body, **request.dialect.addressed(turn.bundle.model_alias, request.body)}
         seals = self._path.seals.of(turn.lease.session_id)
         rules = replace(request.dialect.rules, seals=seals, fixed=request.fixed)
-        masked = await self._path.masker.mask(turn.pairs, document, rules)
+        masked = await self._path.masker.mask(turn.pairs, dict(request.body), rules)
         self._path.journal.masked(turn, masked.redactions)
-        return encode_body(masked.document)
+        return self._addressed(masked.document)
+
+    def _addressed(self, document: Json) -> bytes:
+        """What leaves: the body as it came where nothing in it had to change."""
+        request = self._request
+        assert isinstance(document, dict)
+        members = request.dialect.addressed(self._turn.bundle.model_alias, request.body)
+        if not request.raw or document != request.body or not _same_stream(members, request.body):
+            return encode_body({**document, **members})
+        return request.raw
 
     def _settle(self, record: CompletionRecord) -> None:
         if self._settled:
@@ -197,6 +218,11 @@ class ModelCall:
             raise GuardError(outcome.failure, outcome.message, retryable=outcome.retryable)
         self._settled = True
         self._path.journal.done(self._turn, outcome)
+
+
+def _same_stream(members: Mapping[str, Json], body: Mapping[str, Json]) -> bool:
+    """The controller chooses the model whatever the body names, but a stream must be asked for in it."""
+    return all(body.get(name) == value for name, value in members.items() if name != "model")
 
 
 def _has_event(data: bytes) -> bool:

@@ -4,16 +4,13 @@ Refusals are 403 while no header is out (the agent then does not retry). Once a 
 moment the header goes out and comments keep the agent waiting; a later failure ends the turn from our side.
 """
 
-from collections.abc import Mapping
-
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from cadre_api.protocol.guard import AgentBundle
-from cadre_detect.jsonwalk import Json
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.masker import GuardRefusedError
-from cadre_guard.model.border import BadRequestError, read_body, refusal
+from cadre_guard.model.border import BadRequestError, Incoming, read_body, refusal
 from cadre_guard.model.call import ModelCall, ModelPath, Request
 from cadre_guard.model.fixed import texts_of
 from cadre_guard.model.prepare import classify, explain_refusals, refuse_foreign_tools
@@ -51,13 +48,11 @@ class ModelEndpoint:
             if isinstance(opened, web.Response):
                 return opened
             turn, body = opened
-            return await self.answer(request, turn, dialect, body, dialect.streaming(body))
+            return await self.answer(request, turn, dialect, body, dialect.streaming(body.document))
 
         return handle
 
-    async def open(
-        self, request: web.Request, dialect: Dialect
-    ) -> tuple[Turn, dict[str, Json]] | web.Response:
+    async def open(self, request: web.Request, dialect: Dialect) -> tuple[Turn, Incoming] | web.Response:
         """The turn behind `agent-session-id` and the body, or the refusal to send back."""
         turn = self._turns.find(request.headers.get("agent-session-id", ""))
         try:
@@ -77,7 +72,7 @@ class ModelEndpoint:
         request: web.Request,
         turn: Turn,
         dialect: Dialect,
-        body: dict[str, Json],
+        body: Incoming,
         streaming: bool,
         api: str = "",
     ) -> web.StreamResponse:
@@ -95,14 +90,16 @@ class ModelEndpoint:
         """A call came to nothing."""
         self.path.journal.failed(turn, error)
 
-    def prepare(self, turn: Turn, dialect: Dialect, body: Mapping[str, Json], api: str = "") -> ModelCall:
+    def prepare(self, turn: Turn, dialect: Dialect, incoming: Incoming, api: str = "") -> ModelCall:
         """A call that has not begun; raises GuardRefusedError for what the agent must not ask."""
+        body = incoming.document
         refuse_foreign_tools(dialect, body, self._extensions)
         kind = classify(dialect, body)
         if kind is CallKind.CLASSIFIER:
             raise GuardRefusedError("ModeChanged", "permissions are decided by policy, not by a model")
         explained = explain_refusals(body, turn.record)
-        request = Request(dialect, explained, kind, api or dialect.api, self._binary, self._fixed)
+        came = incoming.raw if explained == body else b""
+        request = Request(dialect, explained, kind, api or dialect.api, self._binary, self._fixed, came)
         return ModelCall(self.path, turn, request)
 
     async def _stream(

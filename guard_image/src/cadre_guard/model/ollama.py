@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from cadre_guard.controller.problems import AWAY_ERRORS
 from cadre_guard.errors import GuardError
+from cadre_guard.model.border import Incoming
 from cadre_guard.model.endpoint import ModelEndpoint
 from cadre_guard.model.ollama_dialect import now
 from cadre_guard.model.ollama_translation import CHAT, EMBED, GENERATE, Translation
@@ -42,10 +43,10 @@ class OllamaEndpoint:
             if isinstance(opened, web.Response):
                 return opened
             turn, body = opened
-            streaming = dialect.streaming(body)
+            streaming = dialect.streaming(body.document)
             if dialect.api in await self._native():
                 return await self._models.answer(request, turn, dialect, body, streaming)
-            translated = translation.request(body, streaming)
+            translated = Incoming(translation.request(body.document, streaming))
             spoken = translation.dialect(self._models.alias)
             return await self._models.answer(request, turn, spoken, translated, streaming)
 

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from cadre_detect import DetectionError
+from cadre_guard.border import runner_of
 from cadre_guard.errors import ConfigurationError
 from cadre_guard.logs import configure_logging
 from cadre_guard.sandbox.kernel import hide_from_ptrace
@@ -52,7 +53,7 @@ async def _serve(settings: StandaloneSettings, key: bytes, *, check: bool) -> No
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True) as http:
             app = standalone_app(settings, masker, http)
-            runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=5.0)
+            runner = runner_of(app, shutdown_seconds=5.0)
             await runner.setup()
             try:
                 await web.TCPSite(runner, settings.host, settings.port).start()

@@ -16,6 +16,7 @@ from cadre_detect.masking import Scanned, questions_of
 from cadre_detect.rules import detect_config, mask_policy
 from cadre_guard.analysis.pool import AnalysisPool
 from cadre_guard.masking.masker import GuardRefusedError
+from cadre_guard.masking.records import records_of
 
 VERSION = "0"
 
@@ -80,9 +81,7 @@ class StandaloneMasker:
             found = (await self.analysis.scan(self._config, [(text, True)]))[text, True]
         except DetectionError as error:
             raise GuardRefusedError(error.reason, "the text could not be checked") from None
-        return [
-            {"type": f.entity_type, "start": f.start, "end": f.end, "score": round(f.score, 3)} for f in found
-        ]
+        return records_of(found)
 
     def token(self, entity_type: str, value: str, *, salt: str = "") -> str:
         """The token of a value."""

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 import aiohttp
 from aiohttp import web
@@ -14,7 +15,7 @@ from typing_extensions import override
 from cadre_detect import DetectionError, Json
 from cadre_guard.controller.problems import AWAY_ERRORS
 from cadre_guard.errors import GuardError
-from cadre_guard.model.border import BadRequestError, read_body, refusal
+from cadre_guard.model.border import BadRequestError, Incoming, read_body, refusal
 from cadre_guard.standalone.config import StandaloneSettings, Upstream
 from cadre_guard.standalone.masker import StandaloneMasker
 from cadre_guard.standalone.redact import RedactingArgumentsLane, RedactingLane, Redactor
@@ -23,6 +24,7 @@ from cadre_guard.stream.lane import RestoreLane
 from cadre_guard.wire.body import encode_body, parse_body
 from cadre_guard.wire.dialect import Dialect, Restorer
 from cadre_guard.wire.machine import LaneKey, StreamRestorer
+from cadre_guard.wire.verbatim import VerbatimStream
 
 log = logging.getLogger(__name__)
 _READ_BYTES = 65536
@@ -85,15 +87,16 @@ class Proxy:
 
     async def _answer(
         self, request: web.Request, dialect: Dialect, upstream: Upstream, target: str,
-        body: Mapping[str, Json], streams: bool,
+        incoming: Incoming, streams: bool,
     ) -> web.StreamResponse:  # fmt: skip
+        body = incoming.document
         try:
             dialect.check(body)
         except (DetectionError, StreamError) as error:
             raise GuardError(error.reason, str(error), status=403) from None
-        masked = await self._masker.mask(dict(body), dialect.rules)
+        masked = await self._masker.mask(body, dialect.rules)
         # what was strict JSON and needs no token leaves as it came, to the byte
-        data = await request.read() if masked.document == body else encode_body(masked.document)
+        data = incoming.raw if masked.document == body else encode_body(masked.document)
         async with self._upstream(request, dialect, upstream, target, data) as answer:
             if answer.status != 200:
                 return await self._failed(answer, masked.values)
@@ -134,7 +137,8 @@ class Proxy:
         self, dialect: Dialect, answer: aiohttp.ClientResponse, values: Mapping[str, str]
     ) -> web.Response:
         try:
-            reply: Json = parse_body(await _bounded(answer))
+            raw = await _bounded(answer)
+            came = reply = cast("Json", parse_body(raw))
             if self._redactor is not None:
                 reply = await asyncio.to_thread(self._redactor.document, reply, values)
             assert isinstance(reply, dict)
@@ -143,7 +147,8 @@ class Proxy:
             raise GuardError("UpstreamBrokeOff", "the upstream's answer broke off", status=502) from None
         except (DetectionError, StreamError):
             raise GuardError("ModelGarbage", "the upstream's answer cannot be read", status=502) from None
-        return web.Response(body=encode_body(restored), content_type="application/json")
+        body = raw if restored == came else encode_body(restored)
+        return web.Response(body=body, content_type="application/json")
 
     async def _stream(
         self,
@@ -171,11 +176,13 @@ class Proxy:
 
     def _restorer(self, dialect: Dialect, values: Mapping[str, str]) -> Restorer:
         make = dialect.stream
-        if make is not None and self._redactor is None:
-            return make(values)
-        if not (isinstance(make, type) and issubclass(make, StreamRestorer)) or self._redactor is None:
+        if make is None:
             raise GuardError("NotStreamed", "this endpoint does not stream", status=400)
-        return _redacting(make, self._redactor)(values)
+        if not (isinstance(make, type) and issubclass(make, StreamRestorer)):
+            return make(values)
+        if self._redactor is not None:
+            return _redacting(make, self._redactor)(values)
+        return make(values) if values else VerbatimStream(make)
 
 
 def _redacting(make: type[StreamRestorer], redactor: Redactor) -> type[StreamRestorer]:

@@ -8,6 +8,7 @@ from aiohttp import web
 from cadre_detect import Json, Mode, restore_text
 from cadre_guard.errors import GuardError
 from cadre_guard.model.border import BadRequestError, read_body
+from cadre_guard.openapi import Operation, description_of
 from cadre_guard.standalone.maps import TokenMaps
 from cadre_guard.standalone.masker import StandaloneMasker
 
@@ -90,7 +91,7 @@ class ToolEndpoints:
         if tool is None:
             return _problem(404, "UnknownTool", f"use one of: {', '.join(self._tools)}")
         try:
-            return web.json_response(await tool.run(await read_body(request)))
+            return web.json_response(await tool.run((await read_body(request)).document))
         except BadRequestError as error:
             return _problem(error.status, error.reason, error.message)
         except GuardError as error:
@@ -99,7 +100,7 @@ class ToolEndpoints:
     async def mcp(self, request: web.Request) -> web.Response:
         """JSON-RPC 2.0 as MCP's streamable HTTP has it, without sessions."""
         try:
-            message = await read_body(request)
+            message = (await read_body(request)).document
         except BadRequestError as error:
             return _rpc_error(None, -32700, f"{error.reason}: {error.message}", status=error.status)
         number = message.get("id")
@@ -134,9 +135,8 @@ class ToolEndpoints:
 
     async def openapi(self, request: web.Request) -> web.Response:
         """OpenAPI 3.1 of the HTTP twins."""
-        paths = {f"/v1/privacy/{tool.name}": {"post": _operation(tool)} for tool in self._tools.values()}
-        info = {"title": "Cadre guard: detect, process, restore", "version": "1"}
-        return web.json_response({"openapi": "3.1.0", "info": info, "paths": paths})
+        tools = (Operation(tool.name, tool.description, tool.input_schema) for tool in self._tools.values())
+        return web.json_response(description_of(tools))
 
 
 def _schema(required: list[str], **properties: Json) -> Json:
@@ -147,14 +147,6 @@ def _schema(required: list[str], **properties: Json) -> Json:
         "required": names,
         "additionalProperties": False,
     }
-
-
-def _operation(tool: Tool) -> dict[str, Json]:
-    body: Json = {"required": True, "content": {"application/json": {"schema": tool.input_schema}}}
-    done: Json = {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}}
-    refused: Json = {"description": "Refused; `reason` says why."}
-    answers: Json = {"200": done, "400": refused, "403": refused, "404": refused}
-    return {"operationId": tool.name, "summary": tool.description, "requestBody": body, "responses": answers}
 
 
 def _listed(tool: Tool) -> Json:

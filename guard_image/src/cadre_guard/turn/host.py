@@ -12,9 +12,11 @@ from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
 from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
+from cadre_guard.border import runner_of
 from cadre_guard.errors import GuardError
 from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
+from cadre_guard.mcp.privacy import PrivacyEndpoint
 from cadre_guard.model.app import model_app
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
@@ -96,13 +98,13 @@ async def _serve(
 ) -> tuple[web.AppRunner, ...]:
     models = ModelEndpoint(bundle, turns, path)
     model = model_app(models, seat.keys.prefix, seat.keys.secret)
-    tools = tool_app(ToolEndpoint(bundle, turns, gate), seat.keys.prefix, seat.keys.secret)
+    endpoint, privacy = ToolEndpoint(bundle, turns, gate), PrivacyEndpoint(bundle, turns, gate)
+    tools = tool_app(endpoint, privacy, seat.keys.prefix, seat.keys.secret)
     return (await _listen(seat.model_listener, model), await _listen(seat.tool_listener, tools))
 
 
 async def _listen(listener: socket.socket, app: web.Application) -> web.AppRunner:
-    # a request whose client has gone is over: a cancelled turn must not leave a tool call behind
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    runner = runner_of(app, shutdown_seconds=1.0)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner

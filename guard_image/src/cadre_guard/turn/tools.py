@@ -5,10 +5,12 @@ port directly has no such call to show.
 """
 
 import asyncio
+import json
+import uuid
 from dataclasses import dataclass
 
 from cadre_api.protocol.base import Effect, type_json
-from cadre_api.protocol.guard import ToolCallRequest, ToolCallResponse
+from cadre_api.protocol.guard import BundleTool, ToolCallRequest, ToolCallResponse
 from cadre_api.protocol.tasks import ApprovalState, Evaluation
 from cadre_detect.jsonwalk import Json
 from cadre_guard.acp.client import GATEWAY_NAME
@@ -18,6 +20,7 @@ from cadre_guard.events import EventLog
 from cadre_guard.jsonvalue import JsonObject
 from cadre_guard.masking.masker import Masker
 from cadre_guard.telemetry import Telemetry
+from cadre_guard.turn.privacy import privacy_tools, run_privacy_tool
 from cadre_guard.turn.stopping import until_stopped
 from cadre_guard.turn.turn import Turn
 
@@ -82,6 +85,9 @@ class ToolGate:
     async def _run_once(self, turn: Turn, call_id: str, name: str, arguments: JsonObject) -> ToolAnswer:
         try:
             request = await self._request(turn, call_id, name, arguments)
+            own = privacy_tools(turn.bundle).get(request.name)
+            if own is not None:
+                return await self._run_here(turn, request, own, arguments)
             while True:
                 response = await self._called(turn, request)
                 refusal = await self._settle(turn, response.evaluation)
@@ -92,6 +98,27 @@ class ToolGate:
                     return await self._restored(turn, response)
         except GuardError as error:
             return _refused(f"{error.reason}: {error.message}")
+
+    async def ask(self, turn: Turn, tool: BundleTool, arguments: JsonObject) -> ToolAnswer:
+        """One of the guard's own tools, for a program of the agent's that asks without its model."""
+        try:
+            request = await self._request(turn, f"program_{uuid.uuid4().hex}", tool.name, arguments)
+            return await self._run_here(turn, request, tool, arguments)
+        except GuardError as error:
+            return _refused(f"{error.reason}: {error.message}")
+
+    async def _run_here(
+        self, turn: Turn, request: ToolCallRequest, tool: BundleTool, arguments: JsonObject
+    ) -> ToolAnswer:
+        with self._telemetry.span("tool.decide", turn, tool=request.name) as trace:
+            evaluation = await until_stopped(turn, self._controller.decide(request, trace))
+        refusal = await self._settle(turn, evaluation)
+        if refusal:
+            turn.record.refusals[request.tool_call_id] = refusal
+            return _refused(refusal)
+        with self._telemetry.span("tool.call", turn, tool=request.name):
+            answer = await until_stopped(turn, run_privacy_tool(self._masker, turn, tool, arguments))
+        return ToolAnswer([{"type": "text", "text": json.dumps(answer)}], structured=answer)
 
     async def _called(self, turn: Turn, request: ToolCallRequest) -> ToolCallResponse:
         with self._telemetry.span("tool.call", turn, tool=request.name) as trace:

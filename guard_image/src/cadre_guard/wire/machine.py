@@ -54,11 +54,17 @@ class StreamRestorer(ABC):
         self._news: tuple[Delta, RestoreLane, tuple[int, int] | None, bool] | None = None
         self._known: list[_Known] = []
         self._lessons = _LESSONS
+        self._refusals = 0
 
     @property
     def record(self) -> CompletionRecord:
         """What is known of the call by now."""
         return self._recorder.record()
+
+    @property
+    def rewritten(self) -> int:
+        """How many frames had to change for another reason than a token: an id, a refusal told elsewhere."""
+        return self._recorder.renamed + self._refusals
 
     @property
     def ended(self) -> bool:
@@ -154,6 +160,7 @@ class StreamRestorer(ABC):
         frame = parse_frame(event.data)
         if _is_refusal(frame):
             self._recorder.fail(frame)
+            self._refusals += 1
             return self._release()
         self._news = None
         restored = self._frame(dict(frame))

@@ -72,6 +72,8 @@ class Recorder:
         self.finish_reason: str | None = None
         self.usage: Mapping[str, Json] | None = None
         self.error: str | None = None
+        self.renamed = 0
+        """How often a call's id was not the one the server gave."""
 
     def text(self, masked: str) -> None:
         """Add reply text."""
@@ -81,8 +83,10 @@ class Recorder:
     def open_call(self, choice: int, index: int, original_id: str) -> str:
         """The session-wide id of a call, assigned when first seen."""
         call = self._calls.get((choice, index))
+        new = call is None
         if call is None:
             call = self._calls[choice, index] = _Call(self._ids.assign(original_id))
+        self.renamed += call.id != original_id and (new or bool(original_id))
         return call.id
 
     @property

@@ -10,7 +10,7 @@ from cadre_controller.gateways.tools.decide import DecidedCall, ToolDecider
 from cadre_controller.gateways.tools.execute import Executed, Executor
 from cadre_controller.gateways.tools.mcp import McpError
 from cadre_controller.gateways.tools.mesh import MeshTools
-from cadre_controller.gateways.tools.results import masked
+from cadre_controller.gateways.tools.results import error_result, masked
 from cadre_controller.gateways.tools.servers import ToolServers
 from cadre_controller.metrics import Metrics
 from cadre_controller.ports import AgentIdentity, Clock
@@ -18,7 +18,7 @@ from cadre_controller.refusals import UpstreamFailed
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import ToolResult
 from cadre_controller.telemetry import Tracing
-from cadre_core.mesh import MESH
+from cadre_core.mesh import GUARD, MESH
 from cadre_core.model import EffectiveTool, ToolServerSpec
 
 
@@ -101,6 +101,9 @@ class ToolGateway:
         if tool.server == MESH:
             raw, replayed = await self._mesh.run(identity, call, tool)
             return Executed(await masked(self._services.masker, call.held, raw, rules), replayed)
+        if tool.server == GUARD:
+            raw = error_result("NotHere: the agent's guard runs this tool itself")
+            return Executed(await masked(self._services.masker, call.held, raw, rules))
         spec = _spec(call)
         if spec is None:
             raise CadreError(
