@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from cadre_api.parse import InvalidResourceError, parse_resource
 from cadre_api.problems import FieldProblem
@@ -14,6 +15,7 @@ from cadre_operator.kube.fields import Json, items, mapping, number, text, texts
 ANNOTATIONS = "cadre.dev/"
 """Prefix of the annotations that mean something to us."""
 HASH = "cadre.dev/applied-hash"
+_SHORT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def entry_of(body: Mapping[str, object]) -> Entry:
     model, problems = _model(body, metadata)
     notes = texts(metadata, "annotations")
     return Entry(
-        key=Key(text(body, "kind"), text(metadata, "namespace"), text(metadata, "name")),
+        key=Key(*(_shared(part) for part in (text(body, "kind"), *_place(metadata)))),
         uid=text(metadata, "uid"),
         version=version_of(body),
         generation=number(metadata, "generation"),
@@ -81,6 +83,10 @@ def entry_of(body: Mapping[str, object]) -> Entry:
         model=model,
         problems=problems,
     )
+
+
+def _place(metadata: Mapping[str, object]) -> tuple[str, str]:
+    return text(metadata, "namespace"), text(metadata, "name")
 
 
 def _model(
@@ -110,24 +116,30 @@ def _plain(value: object) -> Json:
 
 def _copied(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _copied(item) for key, item in value.items()}
+        return {intern(str(key)): _copied(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_copied(item) for item in value]
-    return value
+    return _shared(value) if isinstance(value, str) else value
+
+
+def _shared(value: str) -> str:
+    """Keep one copy of a short text: thousands of objects say the same words."""
+    return intern(value) if type(value) is str and len(value) <= _SHORT else value
 
 
 def child_of(body: Mapping[str, object]) -> Child:
     """Trim an object that belongs to an agent."""
     metadata = mapping(body, "metadata")
-    kind = text(body, "kind")
+    kind = _shared(text(body, "kind"))
+    namespace, name = _place(metadata)
     return Child(
-        api_version=text(body, "apiVersion"),
+        api_version=_shared(text(body, "apiVersion")),
         kind=kind,
-        namespace=text(metadata, "namespace"),
-        name=text(metadata, "name"),
+        namespace=_shared(namespace),
+        name=_shared(name),
         uid=text(metadata, "uid"),
         version=version_of(body),
-        agent=text(metadata, "labels", LABEL_AGENT),
+        agent=_shared(text(metadata, "labels", LABEL_AGENT)),
         hash=text(metadata, "annotations", HASH),
         foreign=_foreign(metadata),
         ours=_ours(metadata),
@@ -160,6 +172,9 @@ def _foreign(metadata: Mapping[str, object]) -> str:
     return " ".join(sorted(writers))
 
 
+_NO_FACTS: Json = {}
+
+
 def _facts(kind: str, body: Mapping[str, object]) -> Json:
     if kind == "StatefulSet":
         return _plain(
@@ -171,7 +186,7 @@ def _facts(kind: str, body: Mapping[str, object]) -> Json:
         )
     if kind == "Pod":
         return _plain({"labels": texts(body, "metadata", "labels"), "status": _pod_status(body)})
-    return {}
+    return _NO_FACTS
 
 
 def _pod_status(body: Mapping[str, object]) -> Json:
