@@ -290,8 +290,8 @@ def test_rules_refer_to_what_exists() -> None:
       effect: Deny
       actions: [CallTool]
       subjects: [{nodeRef: {name: a}}, {agentRef: {name: b}}, {profileRef: {name: c}}, {personRef: {name: d}}]
-      resources: [{toolServerRef: {name: e}}, {toolServerRef: {name: ledger}, tools: [pst]}, {builtin: Memory},
-                  {providerRef: {name: f}}, {providerRef: {name: cloud}, models: [bigg]},
+      resources: [{toolServerRef: {name: e}}, {toolServerRef: {name: ledger}, tools: [pst]},
+                  {builtin: Memory}, {providerRef: {name: f}}, {providerRef: {name: cloud}, models: [bigg]},
                   {nodeRef: {name: g}},
                   {agentRef: {name: h}}, {host: x.example}, {gooseExtension: developer}]
     """
