@@ -100,7 +100,10 @@ class HttpController:
 
     async def demand(self, tenant: str) -> Mapping[str, AgentNow]:
         """Return how each agent stands. Raises ControllerError."""
-        answer = await self._request("GET", "/api/v1/agents", tenant, None)
+        try:
+            answer = await self._request("GET", "/api/v1/agents", tenant, None)
+        except ChartRejectedError as error:  # of a tenant that never had a chart in force
+            raise ControllerError(str(error)) from error
         return {
             text(agent, "key"): AgentNow(
                 number(agent, "live", "queued") + number(agent, "live", "running"), text(agent, "frozen")

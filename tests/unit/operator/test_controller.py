@@ -111,6 +111,18 @@ async def test_nobody_there_is_said_so() -> None:
     await controller.close()
 
 
+async def test_a_tenant_that_the_controller_does_not_know_has_no_demand() -> None:
+    """A chart that was never accepted must not end the poll of all others."""
+
+    async def answer(_: web.Request) -> web.Response:
+        problems = [{"message": "tenant: must name one of this controller's tenants"}]
+        return web.json_response({"problems": problems}, status=422)
+
+    async with served(answer) as controller:
+        with pytest.raises(ControllerError, match="must name one"):
+            await controller.demand("co")
+
+
 async def test_demand_counts_queued_and_running() -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         live = {"queued": 2, "running": 1}
