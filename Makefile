@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks fuzz checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks bench-kind fuzz goose-tasks checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,11 +61,11 @@ bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in t
 fuzz: $(STAMP)  ## fuzz what reads strangers' bytes: streams, JSON, detection, restoring (60 s)
 	@$(BIN)/python -m tests.fuzz
 
-checkpointer-conformance: $(STAMP)  ## the LangGraph checkpointer under LangGraph's own suite
-	@$(BIN)/python -m tests.conformance
-
 goose-tasks: $(STAMP)  ## tasks with tools through real goose, masked and not: the same comes out
 	GOOSE_TASKS=all $(BIN)/python -m pytest -n 0 tests/integration/guard/test_goose_tasks.py
+
+checkpointer-conformance: $(STAMP)  ## the LangGraph checkpointer under LangGraph's own suite
+	@$(BIN)/python -m tests.conformance
 
 torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
 	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
@@ -77,8 +77,8 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m tests.fuzz --seconds 600
 	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
-	$(MAKE) checkpointer-conformance
 	$(MAKE) goose-tasks
+	$(MAKE) checkpointer-conformance
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line
@@ -86,6 +86,9 @@ e2e: $(STAMP)  ## every example, applied through the real command line
 
 e2e-kind: $(STAMP)  ## images, chart and examples on a real cluster (kind; root on Debian, or E2E_KUBECONFIG)
 	$(BIN)/python -m pytest -n 0 -s --durations=0 tests/e2e/kind
+
+bench-kind: $(STAMP)  ## on that cluster: an agent's pod beside a bare one, and waking from zero
+	$(BIN)/python -m pytest -n 0 -s tests/e2e/kind/test_figures.py
 
 clean:  ## forget caches and the virtual environment
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .coverage .coverage.*
