@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-guard bench-leaks bench-kind fuzz goose-tasks checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-engine bench-guard bench-leaks bench-kind fuzz schemathesis goose-tasks checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -57,6 +57,10 @@ bench-leaks: $(STAMP)  ## the running guard under pii-leak-benchmark: no value l
 
 bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.engine
+
+bench-engine: $(STAMP)  ## the work engine against pgbench, one transaction per request and its rivals
+	@$(BIN)/python -m tests.bench.engine
 
 fuzz: $(STAMP)  ## fuzz what reads strangers' bytes: streams, JSON, detection, restoring (60 s)
 	@$(BIN)/python -m tests.fuzz
@@ -66,6 +70,9 @@ goose-tasks: $(STAMP)  ## tasks with tools through real goose, masked and not: t
 
 checkpointer-conformance: $(STAMP)  ## the LangGraph checkpointer under LangGraph's own suite
 	@$(BIN)/python -m tests.conformance
+
+schemathesis: $(STAMP)  ## schemathesis over both OpenAPI documents, against a running controller: no 5xx (3 minutes)
+	@$(BIN)/python -m tests.openapi
 
 torture: $(STAMP)  ## everything killed at random while it works; KILLS=25 SEED=7 to choose
 	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),25) $(if $(SEED),--seed $(SEED))
@@ -79,6 +86,7 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
 	$(MAKE) goose-tasks
 	$(MAKE) checkpointer-conformance
+	$(MAKE) schemathesis
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
 e2e: $(STAMP)  ## every example, applied through the real command line

@@ -267,3 +267,22 @@ async def test_who_is_gone_starts_nothing_more(flows: Services) -> None:
         await connection.execute("DELETE FROM execution_steps")
     await flows.workflows.sweep((TENANT,))
     assert (await flows.workflows.get(TENANT, run.id)).reason == "UnknownPerson"
+
+
+async def test_what_was_said_is_forgotten_in_time_and_what_happened_is_not(flows: Services) -> None:
+    outer, survey = await begin(flows, "outer"), await begin(flows, "survey")
+    await flows.workflows.sweep((TENANT,))
+    await work(flows, "finance-1", "12 matched")
+    await flows.workflows.cancel(person(flows, "clerk"), outer.id)
+    ended = [t.id for t in (await flows.tasks.list(TENANT)).items if t.state is TaskState.SUCCEEDED]
+    assert await flows.history.move((TENANT,), hot=timedelta(seconds=-60)) >= 1
+    assert await flows.history.forget_said(TENANT) == (0, 0)
+    assert (await flows.tasks.get(TENANT, ended[0])).result == "12 matched"
+    tasks, runs = await flows.history.forget_said(TENANT, days=-1)
+    assert (tasks >= 1, runs) == (True, 2)
+    forgotten = await flows.tasks.get(TENANT, ended[0])
+    assert (forgotten.state, forgotten.prompt, forgotten.result) == (TaskState.SUCCEEDED, "", "")
+    assert await flows.tasks.events(TENANT, ended[0]) == ()
+    assert [run.id for run in (await flows.workflows.list(TENANT)).items] == [survey.id]
+    assert len((await flows.workflows.get(TENANT, survey.id)).steps) == 3
+    await flows.history.sweep((TENANT,))

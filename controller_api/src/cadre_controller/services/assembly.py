@@ -189,7 +189,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         workflows=WorkflowService(kernel, chart, sessions, masker, effects),
         messages=messages,
         state=StateService(kernel, chart, sessions, masker),
-        history=HistoryService(kernel),
+        history=HistoryService(kernel, chart),
         leases=LeaseService(kernel, chart, Endings(kernel, groups), masker, freezer, messages, ttl),
         sessions=sessions,
         approvals=approvals,
