@@ -12,9 +12,10 @@ from jwt import PyJWK
 
 from cadre_api.protocol.guard import Completion, GuardEvent
 from cadre_api.protocol.tasks import TaskCreate
-from cadre_controller.errors import BudgetExceeded, NotFound
+from cadre_controller.errors import BudgetExceeded, Conflict, NotFound
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
+from cadre_controller.services.budgets import SENT_AT_MOST
 from cadre_controller.services.models import AuditRow, BudgetVerdict, CallOutcome, ModelCall, Span
 from cadre_core.audit import verify_chain, verify_checkpoint
 from tests.contract.conftest import TENANT, opened
@@ -66,19 +67,24 @@ async def test_reserve_settle_release(services: Services, task: str) -> None:
     )
 
 
-async def test_a_repeated_call_bills_once(services: Services, task: str) -> None:
+async def test_what_is_sent_twice_under_one_id_is_billed_twice(services: Services, task: str) -> None:
     first = await services.budgets.reserve(call(task, 1))
-    await services.budgets.settle(first, CallOutcome(1, 1, Decimal("0.05")))
+    for _ in range(2):
+        await services.budgets.settle(first, CallOutcome(1, 1, Decimal("0.05")))
     again = await services.budgets.reserve(call(task, 1))
-    assert again.already_settled
+    assert again.call_id == f"{first.call_id}~2"
     await services.budgets.settle(again, CallOutcome(1, 1, Decimal("0.05")))
-    assert await spent(services, "orbit/finance") == (Decimal("0.05"), 0, 2)
+    assert await spent(services, "orbit/finance") == (Decimal("0.10"), 0, 4)
+    for _ in range(SENT_AT_MOST - 2):
+        await services.budgets.reserve(call(task, 1, "0.01"))
+    with pytest.raises(Conflict, match="CallRepeated"):
+        await services.budgets.reserve(call(task, 1, "0.01"))
 
 
 async def test_a_released_call_may_be_tried_again(services: Services, task: str) -> None:
     await services.budgets.release(await services.budgets.reserve(call(task, 1)), "ModelStreamCut")
     again = await services.budgets.reserve(call(task, 1))
-    assert not again.already_settled
+    assert again.call_id == "call-1"
     await services.budgets.settle(again, CallOutcome(1, 1, Decimal("0.05")))
     assert await spent(services, "orbit/finance") == (Decimal("0.05"), 0, 2)
 

@@ -41,15 +41,15 @@ async def test_the_official_client_gets_a_whole_answer_and_a_stream(stand: Stand
     assert parts[-1].usage.total_tokens == 150
 
 
-async def test_a_call_is_billed_once_with_tokens_price_and_story(stand: Stand) -> None:
+async def test_a_call_is_billed_each_time_it_is_sent_with_tokens_price_and_story(stand: Stand) -> None:
     held = await stand.held()
     for _ in range(2):
         assert (await held.chat("hello", "same")).status == 200
     assert await usage(stand, held) | {"currency": "USD"} == {
-        "inputTokens": 100,
-        "outputTokens": 50,
-        "modelCalls": 1,
-        "cost": "0.002",
+        "inputTokens": 200,
+        "outputTokens": 100,
+        "modelCalls": 2,
+        "cost": "0.004",
         "currency": "USD",
     }
     events = (await (await stand.person()).get(f"/api/v1/tasks/{held.task}/events"))["items"]

@@ -2,10 +2,11 @@
 overspends."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from cadre_controller.errors import InvalidInput
+from cadre_controller.errors import Conflict, InvalidInput
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.kernel import Facts, Kernel, dump, system_actor, task_channels
 from cadre_controller.services.models import (
@@ -24,6 +25,8 @@ STALE = timedelta(hours=1)
 ABANDONED = "Abandoned"
 """Result of a call whose room was given back without its word."""
 GLANCE_SECONDS = 0.5
+SENT_AT_MOST = 10
+"""How often one model call may be sent to a provider; each time is billed."""
 _NONE = Decimal(0)
 
 
@@ -55,27 +58,38 @@ class BudgetService:
     async def reserve(self, call: ModelCall) -> Reservation:
         """Hold `amount` and `tokens` at every node of the path, or at none.
 
-        Raises BudgetExceeded naming the node nearest to the root, InvalidInput(CurrencyMismatch).
+        A call that comes again under an id that is open or settled is sent again, so it is held and billed
+        again, under a number of its own; after a release the id is free.
+
+        Raises BudgetExceeded naming the node nearest to the root, InvalidInput(CurrencyMismatch),
+        Conflict(CallRepeated).
         """
-        kernel = self._kernel
         holds = tuple(self._holds(call))
+        self._glances.clear()
+        for number in range(1, SENT_AT_MOST + 1):
+            call_id = call.call_id if number == 1 else f"{call.call_id}~{number}"
+            if await self._hold(replace(call, call_id=call_id), holds):
+                return Reservation(call.tenant, call.task_id, call_id)
+        raise Conflict(
+            "CallRepeated",
+            f"this model call was sent {SENT_AT_MOST} times",
+            "make it a new call with a new id",
+        )
+
+    async def _hold(self, call: ModelCall, holds: tuple[BudgetHold, ...]) -> bool:
+        """False when this id is taken."""
         marks = dump([[hold.node, hold.period_start.isoformat()] for hold in holds])
         row = (
             call.tenant, call.task_id, call.call_id, call.session_id, call.agent, call.provider, call.model,
-            call.purpose, call.trace_id, marks, call.amount, call.tokens, kernel.clock.now(),
+            call.purpose, call.trace_id, marks, call.amount, call.tokens, self._kernel.clock.now(),
         )  # fmt: skip
         key = f"call:{call.tenant}:{call.task_id}:{call.call_id}"
-        self._glances.clear()
         work = Work(call.tenant, (Statement("model_call_insert", row),), frozenset({key}), holds)
         try:
-            await kernel.submit(work)
+            await self._kernel.submit(work)
         except RowMissing:
-            known = await kernel.db.fetch_one(
-                call.tenant, "model_call_get", call.tenant, call.task_id, call.call_id
-            )
-            settled = known is not None and known["state"] == "Settled"
-            return Reservation(call.tenant, call.task_id, call.call_id, settled)
-        return Reservation(call.tenant, call.task_id, call.call_id)
+            return False
+        return True
 
     async def settle(self, reservation: Reservation, outcome: CallOutcome) -> None:
         """Turn the reservation into what was really used, once; a repetition has no effect."""
@@ -174,8 +188,6 @@ class BudgetService:
         return [_state(node.key, budget, used.get(node.key), starts[node.key]) for node, budget in budgets]
 
     async def _open_call(self, reservation: Reservation, *states: str) -> Row | None:
-        if reservation.already_settled:
-            return None
         key = (reservation.tenant, reservation.task_id, reservation.call_id)
         row = await self._kernel.db.fetch_one(reservation.tenant, "model_call_get", *key)
         if row is None:

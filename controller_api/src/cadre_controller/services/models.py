@@ -211,8 +211,6 @@ class Reservation:
     tenant: str
     task_id: str
     call_id: str
-    already_settled: bool = False
-    """This logical call was billed before: do not bill again."""
 
 
 @dataclass(frozen=True, slots=True)

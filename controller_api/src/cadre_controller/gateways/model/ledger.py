@@ -1,10 +1,11 @@
-"""One bill per logical call: room is reserved before, settled once after, released when nothing was used."""
+"""One bill for each time that a call is sent: room is reserved before, settled once after, released when
+nothing was used.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 
 from cadre_controller.gateways.model.call import Finished, PreparedCall
 from cadre_controller.gateways.model.faults import ModelFault
@@ -59,8 +60,7 @@ class Ledger:
         reason = _reason(error)
         self._metrics.model_calls.labels(option.provider.key, reason).inc()
         if bill.partial is None:
-            if not reservation.already_settled:
-                await self._budgets.release(reservation, reason)
+            await self._budgets.release(reservation, reason)
             return
         cost = option.cost(bill.partial.input_tokens, bill.partial.output_tokens)
         await self._settle(call, reservation, Finished(option, bill.partial, cost, 0.0, reason))
@@ -68,17 +68,15 @@ class Ledger:
     async def _settle(self, call: PreparedCall, reservation: Reservation, finished: Finished) -> None:
         option, usage = finished.option, finished.usage
         self._count(finished)
-        cost = Decimal(0) if reservation.already_settled else finished.cost
-        if not reservation.already_settled:
-            outcome = CallOutcome(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cost=finished.cost,
-                currency=option.currency,
-                latency_ms=finished.latency_ms,
-                result=finished.result,
-            )
-            await self._budgets.settle(reservation, outcome)
+        outcome = CallOutcome(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=finished.cost,
+            currency=option.currency,
+            latency_ms=finished.latency_ms,
+            result=finished.result,
+        )
+        await self._budgets.settle(reservation, outcome)
         await self._tasks.add_event(
             call.held.tenant,
             call.held.id,
@@ -91,7 +89,7 @@ class Ledger:
                 "purpose": call.headers.purpose,
                 "inputTokens": usage.input_tokens,
                 "outputTokens": usage.output_tokens,
-                "cost": str(cost),
+                "cost": str(finished.cost),
                 "currency": option.currency,
                 "result": finished.result,
             },
