@@ -3,7 +3,7 @@
 It sends values through a gateway to a server of its own, looks for them there, and looks at what comes back;
 its second profile lets the model say values of its own, cut at every place. It lives in an environment of its
 own, so that nothing of Cadre depends on it. A control without a guard must show the leak, or the examination
-proves nothing.
+proves nothing. `chunk-invariance` (PyPI as well) then cuts the streams of every format at each byte.
 """
 
 import json
@@ -13,10 +13,10 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from tests.bench.cuts import Row, every_cut
 from tests.bench.report import Table
 from tests.support.standalone import standalone, write_guard_file
 
@@ -27,29 +27,20 @@ _SEED = "a1b2c3d4e5f60001"
 _RULES = {"languageModel": False, "classes": [{"name": "CREDENTIALS", "action": "Mask"}]}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One run of it."""
-
-    what: str
-    wanted: str
-    got: str
-
-    @property
-    def good(self) -> bool:
-        """Whether it came out as it must."""
-        return self.wanted == self.got
-
-
 def main() -> int:
     """1 when one of the runs does not come out as it must."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         tools = _installed()
-        for row in chain(_requests(tools, Path(folder)), _replies(tools, Path(folder))):
+        for row in chain(_requests(tools, Path(folder)), _replies(tools, Path(folder)), every_cut()):
             print(f"{'ok ' if row.good else 'BAD'} {row.what}: {row.got}", flush=True)
             rows.append(row)
-    print("\n" + Table("pii-leak-benchmark 0.6.0", ("run", "wanted", "got"), _cells(rows)).text())
+    print(
+        "\n"
+        + Table(
+            "pii-leak-benchmark 0.6.0, chunk-invariance 0.2", ("run", "wanted", "got"), _cells(rows)
+        ).text()
+    )
     return int(not all(row.good for row in rows))
 
 

@@ -33,6 +33,8 @@ _TENANT = "cadre.tenant"
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FLUSH_SECONDS = 0.5
 _MAX_HELD = 10_000
+_LEFT = (asyncio.CancelledError, ConnectionError)
+"""How a request ends whose client has gone (a provider that goes is a fault of its own): no error of ours."""
 
 
 class Tracing:
@@ -67,6 +69,8 @@ class Tracing:
         token = otel_context.attach(set_span_in_context(span))
         try:
             yield span
+        except _LEFT:
+            raise
         except BaseException as error:
             reason = error.reason if isinstance(error, CadreError) else type(error).__name__
             span.set_status(Status(StatusCode.ERROR, reason))
