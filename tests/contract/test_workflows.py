@@ -270,10 +270,13 @@ async def test_who_is_gone_starts_nothing_more(flows: Services) -> None:
 
 
 async def test_what_was_said_is_forgotten_in_time_and_what_happened_is_not(flows: Services) -> None:
-    outer, survey = await begin(flows, "outer"), await begin(flows, "survey")
-    await flows.workflows.sweep((TENANT,))
+    survey = await begin(flows, "survey")
     await work(flows, "finance-1", "12 matched")
+    outer = await begin(flows, "outer")
+    await flows.workflows.sweep((TENANT,))
     await flows.workflows.cancel(person(flows, "clerk"), outer.id)
+    await flows.workflows.sweep((TENANT,))
+    assert (await flows.workflows.get(TENANT, outer.id)).state is ExecutionState.CANCELLED
     ended = [t.id for t in (await flows.tasks.list(TENANT)).items if t.state is TaskState.SUCCEEDED]
     assert await flows.history.move((TENANT,), hot=timedelta(seconds=-60)) >= 1
     assert await flows.history.forget_said(TENANT) == (0, 0)
