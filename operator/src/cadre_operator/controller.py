@@ -104,12 +104,7 @@ class HttpController:
             answer = await self._request("GET", "/api/v1/agents", tenant, None)
         except ChartRejectedError as error:  # of a tenant that never had a chart in force
             raise ControllerError(str(error)) from error
-        return {
-            text(agent, "key"): AgentNow(
-                number(agent, "live", "queued") + number(agent, "live", "running"), text(agent, "frozen")
-            )
-            for agent in items(answer, "items")
-        }
+        return {text(agent, "key"): _now(agent) for agent in items(answer, "items")}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -125,6 +120,12 @@ class HttpController:
                 return _answer(reply.status, content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ControllerError(f"{type(error).__name__}: {error}") from error
+
+
+def _now(agent: Mapping[str, object]) -> AgentNow:
+    """How an agent stands; one that was never seen has no `live`, but work may wait for it: `queued`."""
+    queued = max(number(agent, "queued"), number(agent, "live", "queued"))
+    return AgentNow(queued + number(agent, "live", "running"), text(agent, "frozen"))
 
 
 def _answer(status: int, content: bytes) -> Json:

@@ -126,10 +126,12 @@ async def test_a_tenant_that_the_controller_does_not_know_has_no_demand() -> Non
 async def test_demand_counts_queued_and_running() -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         live = {"queued": 2, "running": 1}
-        return web.json_response({"items": [{"key": "co/a-1", "live": live}, {"key": "co/a-2"}]})
+        asleep = {"key": "co/a-3", "live": None, "queued": 1}
+        return web.json_response({"items": [{"key": "co/a-1", "live": live}, {"key": "co/a-2"}, asleep]})
 
     async with served(answer) as controller:
-        assert await controller.demand("co") == {"co/a-1": AgentNow(3), "co/a-2": AgentNow(0)}
+        known = {"co/a-1": AgentNow(3), "co/a-2": AgentNow(0), "co/a-3": AgentNow(1)}
+        assert await controller.demand("co") == known
 
 
 @dataclass
