@@ -27,7 +27,7 @@ _EVERY_SECONDS = 1.0
 _propagator = TraceContextTextMapPropagator()
 
 
-class _Buffer(SpanExporter):
+class SpanBuffer(SpanExporter):
     """Finished spans until they are sent; the oldest go when there are too many."""
 
     def __init__(self) -> None:
@@ -38,13 +38,18 @@ class _Buffer(SpanExporter):
         self.spans.extend(spans)
         return SpanExportResult.SUCCESS
 
+    def take(self) -> bytes:
+        """All of them as an OTLP request; nothing when there are none."""
+        spans = [self.spans.popleft() for _ in range(len(self.spans))]
+        return encode_spans(spans).SerializeToString() if spans else b""
+
 
 class Telemetry:
     """Our tracer and its way to the controller (OTLP/HTTP on the guard port)."""
 
     def __init__(self, controller: ControllerClient, agent: str) -> None:
         self._controller = controller
-        self._buffer = _Buffer()
+        self._buffer = SpanBuffer()
         resource = Resource({"service.name": "cadre-guard", "cadre.agent": agent})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(SimpleSpanProcessor(self._buffer))
@@ -90,10 +95,10 @@ class Telemetry:
 
     async def flush(self) -> None:
         """Send what is there; spans that cannot be sent are lost, which only a trace notices."""
-        spans = [self._buffer.spans.popleft() for _ in range(len(self._buffer.spans))]
-        if not spans:
+        body = self._buffer.take()
+        if not body:
             return
         try:
-            await self._controller.export_spans(encode_spans(spans).SerializeToString())
+            await self._controller.export_spans(body)
         except (GuardError, *AWAY_ERRORS):
             log.warning("spans not sent")

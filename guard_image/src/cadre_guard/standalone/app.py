@@ -13,6 +13,7 @@ from cadre_guard.standalone.metrics import GuardMetrics
 from cadre_guard.standalone.proxy import Proxy
 from cadre_guard.standalone.redact import Redactor
 from cadre_guard.standalone.tools import PrivacyTools, ToolEndpoints
+from cadre_guard.standalone.tracing import Tracing
 from cadre_guard.wire import dialects
 from cadre_guard.wire.dialect import Dialect
 
@@ -47,11 +48,11 @@ _MODELS = (
 
 
 def standalone_app(
-    settings: StandaloneSettings, masker: StandaloneMasker, http: aiohttp.ClientSession
+    settings: StandaloneSettings, masker: StandaloneMasker, http: aiohttp.ClientSession, tracing: Tracing
 ) -> web.Application:
     """All routes; what is not among them is refused, because nobody knows how to read it."""
     redactor = Redactor(settings.rules, masker.token) if settings.responses is Responses.MASK else None
-    proxy = Proxy(settings, masker, http, redactor)
+    proxy = Proxy(settings, masker, http, redactor, tracing)
     metrics = GuardMetrics(masker)
     app = web.Application(client_max_size=MAX_BODY)
     for family, route, dialect, path in _ROUTES:

@@ -70,6 +70,8 @@ class GuardFile(ApiModel):
     Default: a new key at each start."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that scan. Default: 1."""
+    traces: HttpUrl | None = None
+    """Where spans go (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces. Default: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class StandaloneSettings:
     responses: Responses
     key_file: Path | None
     workers: int
+    traces: str | None = None
 
 
 def read_guard_file(path: Path) -> StandaloneSettings:
@@ -113,4 +116,5 @@ def read_guard_file(path: Path) -> StandaloneSettings:
         responses=file.responses,
         key_file=path.parent / file.key_file if file.key_file else None,
         workers=file.workers,
+        traces=file.traces,
     )

@@ -21,6 +21,7 @@ from cadre_guard.sandbox.kernel import hide_from_ptrace
 from cadre_guard.standalone.app import standalone_app
 from cadre_guard.standalone.config import StandaloneSettings, read_guard_file
 from cadre_guard.standalone.masker import StandaloneMasker
+from cadre_guard.standalone.tracing import Tracing
 
 log = logging.getLogger(__name__)
 _KEY_BYTES = 32
@@ -52,15 +53,18 @@ async def _serve(settings: StandaloneSettings, key: bytes, *, check: bool) -> No
         if check:
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True) as http:
-            app = standalone_app(settings, masker, http)
-            runner = runner_of(app, shutdown_seconds=5.0)
+            tracing = Tracing(settings.traces)
+            runner = runner_of(standalone_app(settings, masker, http, tracing), shutdown_seconds=5.0)
             await runner.setup()
+            sending = asyncio.create_task(tracing.run(http))
             try:
                 await web.TCPSite(runner, settings.host, settings.port).start()
                 log.info("listening", extra={"address": "{}:{}".format(*runner.addresses[0][:2])})
                 await _until_told()
             finally:
                 await runner.cleanup()
+                sending.cancel()
+                await tracing.flush(http)
     finally:
         masker.close()
 

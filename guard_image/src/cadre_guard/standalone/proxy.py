@@ -19,6 +19,7 @@ from cadre_guard.model.border import BadRequestError, Incoming, read_body, refus
 from cadre_guard.standalone.config import StandaloneSettings, Upstream
 from cadre_guard.standalone.masker import StandaloneMasker
 from cadre_guard.standalone.redact import RedactingArgumentsLane, RedactingLane, Redactor
+from cadre_guard.standalone.tracing import Tracing
 from cadre_guard.stream.errors import StreamError
 from cadre_guard.stream.lane import RestoreLane
 from cadre_guard.wire.body import encode_body, parse_body
@@ -40,12 +41,13 @@ class Proxy:
 
     def __init__(
         self, settings: StandaloneSettings, masker: StandaloneMasker, http: aiohttp.ClientSession,
-        redactor: Redactor | None,
+        redactor: Redactor | None, tracing: Tracing,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._masker = masker
         self._http = http
         self._redactor = redactor
+        self._tracing = tracing
 
     def serve(self, family: str, dialect: Dialect, path: str) -> Handler:
         """The handler of a dialect; `path` is appended to the upstream's base URL."""
@@ -55,8 +57,12 @@ class Proxy:
             target = upstream.base_url.rstrip("/") + path.format(**request.match_info)
             streams = ":stream" in request.path
             try:
-                body = await read_body(request)
-                return await self._answer(request, dialect, upstream, target, body, streams)
+                with self._tracing.request(dialect.api, request.headers) as span:
+                    body = await read_body(request)
+                    span.set_attribute("http.request.body.size", len(body.raw))
+                    answer = await self._answer(request, dialect, upstream, target, body, streams)
+                    span.set_attribute("http.response.status_code", answer.status)
+                    return answer
             except BadRequestError as error:
                 self._masker.blocked[error.reason] += 1
                 response = _refused(dialect, error.status, error.reason, error.message)
@@ -94,7 +100,9 @@ class Proxy:
             dialect.check(body)
         except (DetectionError, StreamError) as error:
             raise GuardError(error.reason, str(error), status=403) from None
-        masked = await self._masker.mask(body, dialect.rules)
+        with self._tracing.step("mask") as span:
+            masked = await self._masker.mask(body, dialect.rules)
+            span.set_attributes({f"cadre.found.{kind}": n for kind, n in masked.counts.items()})
         # what was strict JSON and needs no token leaves as it came, to the byte
         data = incoming.raw if masked.document == body else encode_body(masked.document)
         async with self._upstream(request, dialect, upstream, target, data) as answer:
@@ -112,12 +120,14 @@ class Proxy:
         headers = {**_headers(family, upstream, request), "Content-Type": "application/json"}
         own = {"key"} if upstream.api_key_env else set()
         query = {name: value for name, value in request.query.items() if name in _QUERY - own}
-        try:
-            answer = await self._http.post(
-                target, data=data, headers=headers, params=query, timeout=_TIMEOUT, allow_redirects=False
-            )
-        except AWAY_ERRORS:
-            raise GuardError("UpstreamUnavailable", "the upstream does not answer", status=502) from None
+        with self._tracing.step("upstream") as span:
+            try:
+                answer = await self._http.post(
+                    target, data=data, headers=headers, params=query, timeout=_TIMEOUT, allow_redirects=False
+                )
+            except AWAY_ERRORS:
+                raise GuardError("UpstreamUnavailable", "the upstream does not answer", status=502) from None
+            span.set_attribute("http.response.status_code", answer.status)
         try:
             yield answer
         finally:
