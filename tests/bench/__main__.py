@@ -1,4 +1,4 @@
-"""`python -m tests.bench [guard] [submit] [streams] [--json FILE]`: absolutes, and ratios to a ceiling.
+"""`python -m tests.bench [NAME …] [--json FILE]`: absolutes, and ratios to a ceiling or a rival.
 
 The ceiling or rival is measured in the same run on the same machine; nothing here asserts a time.
 """
@@ -17,7 +17,7 @@ from types import FrameType
 from tests.bench.processes import BenchError
 from tests.bench.report import Table, as_json, machine
 
-BENCHES = ("guard", "submit", "streams")
+BENCHES = ("guard", "memory", "throughput", "submit", "streams")
 
 
 def main(arguments: list[str] | None = None) -> int:

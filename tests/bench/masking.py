@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cadre_detect import DetectConfig, Detector, MaskPolicy, SpanCache, Term, apply, make_token, plan
+from cadre_detect import DetectConfig, Detector, MaskPolicy, SpanCache, Term, make_token
+from cadre_detect.history import MaskHistory
 from cadre_detect.masking import Entity
 from cadre_guard.wire.openai_chat import REQUEST
 from tests.bench import texts
@@ -20,7 +21,9 @@ _SIZES = (1, 4, 20)
 _HISTORY = 40
 _SECONDS = 4.0
 """For one kind of text at one size."""
+_TURN_SECONDS = 15.0
 _MOST = 60
+_RIVAL_TURNS = 2
 _TERMS = tuple(Term(f"{first} Example-Person", "PERSON") for first in ("Anna", "Jonas", "Mira"))
 
 
@@ -51,21 +54,35 @@ class _Case:
 
 
 class GuardMasking:
-    """The guard's path over a request: walk, scan, spread, replace; only the controller's tokens are ours."""
+    """The guard's path over a request: parts, scan, spread, replace; only the tokens are our own."""
 
     def __init__(self) -> None:
         self._detector = Detector(DetectConfig(terms=_TERMS), SpanCache(secrets.token_bytes(32)))
-        self._policy = MaskPolicy()
-        self._key = secrets.token_bytes(32)
         self._detector.warm_up()
 
-    def mask(self, document: dict[str, object], pairs: dict[Entity, str]) -> None:
-        """Mask a chat request; `pairs` is the session's memory of its tokens."""
-        planned = plan(document, self._detector, self._policy, rules=REQUEST, seen=tuple(pairs))  # type: ignore[arg-type]
-        for entity in planned.entities:
-            if entity not in pairs:
-                pairs[entity] = make_token(self._key, "1", *entity)
-        apply(planned, pairs)
+    def session(self) -> "Session":
+        """One that has seen nothing."""
+        return Session(self._detector)
+
+
+class Session:
+    """What a guard keeps of a session."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._history = MaskHistory()
+        self._key = secrets.token_bytes(32)
+        self._learned: list[Entity] = []
+        self.tokens: dict[Entity, str] = {}
+
+    def mask(self, document: dict[str, object]) -> None:
+        """Mask a chat request."""
+        reading = self._history.open(document, REQUEST, b"1")  # type: ignore[arg-type]
+        reading.plan(self._detector, MaskPolicy(), seen=self._learned)
+        for entity in reading.entities - self.tokens.keys():
+            self.tokens[entity] = make_token(self._key, "1", *entity)
+            self._learned.append(entity)
+        reading.apply(self.tokens)
 
 
 _COLUMNS = ("request", "who", "p50 ms", "p95 ms", "CPU ms", "CPU ms/kB", "presidio/this, CPU")
@@ -91,9 +108,12 @@ def masking_tables() -> list[Table]:
         ),
         Table(
             f"guard: the last turn of a {_HISTORY} kB history (1 kB is new)",
-            _COLUMNS,
+            ("history", "who", "p50 ms", "CPU ms", "of the new text alone", "presidio/this, CPU"),
             tuple(row for case in turns for row in case.rows()),
-            ("presidio has no memory of earlier turns: it reads the whole history again",),
+            (
+                "the new text alone: as the first request of a session, never seen before",
+                "presidio has no memory of earlier turns: it reads the whole history again",
+            ),
         ),
     ]
 
@@ -103,28 +123,48 @@ def _requests(guard: GuardMasking, rival: Presidio, kind: str, kilobytes: int) -
     ends = time.perf_counter() + _SECONDS
     for seed in range(_MOST):
         turns = texts.messages(kind, seed, kilobytes)
-        pairs: dict[Entity, str] = {}
-        document = texts.chat(turns)
-        case.cold.measure(lambda d=document, p=pairs: guard.mask(d, p))  # type: ignore[misc]
-        case.cached.measure(lambda d=document, p=pairs: guard.mask(d, p))  # type: ignore[misc]
+        session, document = guard.session(), texts.chat(turns)
+        case.cold.measure(lambda s=session, d=document: s.mask(d))  # type: ignore[misc]
+        case.cached.measure(lambda s=session, d=document: s.mask(d))  # type: ignore[misc]
         case.rival.measure(lambda t=turns: rival.analyze(t))  # type: ignore[misc]
         case.bytes += sum(map(len, turns))
-        case.values += len(pairs)
+        case.values += len(session.tokens)
         if time.perf_counter() > ends:
             break
     return case
 
 
-def _last_turn(guard: GuardMasking, rival: Presidio, kind: str) -> _Case:
-    case = _Case(kind, _HISTORY)
-    ends = time.perf_counter() + _SECONDS
+@dataclass
+class _Turns:
+    kind: str
+    last: Samples = field(default_factory=Samples)
+    alone: Samples = field(default_factory=Samples)
+    rival: Samples = field(default_factory=Samples)
+
+    def rows(self) -> Iterator[tuple[str | float, ...]]:
+        for label, samples in (
+            ("the last turn", self.last),
+            ("the new text alone", self.alone),
+            ("presidio", self.rival),
+        ):
+            ratio = times(samples.cpu_p50_ms, self.alone.cpu_p50_ms)
+            rival = times(self.rival.cpu_p50_ms, samples.cpu_p50_ms)
+            yield f"{self.kind} {_HISTORY} kB", label, samples.p50_ms, samples.cpu_p50_ms, ratio, rival
+
+
+def _last_turn(guard: GuardMasking, rival: Presidio, kind: str) -> _Turns:
+    case = _Turns(kind)
+    ends = time.perf_counter() + _TURN_SECONDS
     for seed in range(100, 100 + _MOST):
         turns = texts.messages(kind, seed, _HISTORY)
-        pairs: dict[Entity, str] = {}
-        guard.mask(texts.chat(turns[:-1]), pairs)
-        case.cached.measure(lambda t=turns, p=pairs: guard.mask(texts.chat(t), p))  # type: ignore[misc]
-        case.rival.measure(lambda t=turns: rival.analyze(t))  # type: ignore[misc]
-        case.bytes += sum(map(len, turns))
+        session = guard.session()
+        session.mask(texts.chat(turns[:-2]))
+        session.mask(texts.chat(turns[:-1]))
+        case.last.measure(lambda t=turns, s=session: s.mask(texts.chat(t)))  # type: ignore[misc]
+        other = texts.chat(texts.messages(kind, 10_000 + seed, 1))
+        case.alone.measure(lambda o=other: guard.session().mask(o))  # type: ignore[misc]
+        if seed < 100 + _RIVAL_TURNS:
+            case.rival.measure(lambda t=turns: rival.analyze(t))  # type: ignore[misc]
         if time.perf_counter() > ends:
             break
     return case

@@ -50,6 +50,7 @@ class Standalone:
     """A running guard."""
 
     url: str
+    pid: int = 0
     log: list[str] = field(default_factory=list)
 
     def logged(self, message: str) -> list[dict[str, object]]:
@@ -78,7 +79,7 @@ def standalone(file: Path) -> Iterator[Standalone]:
     try:
         first = process.stderr.readline()
         assert '"listening"' in first, first + process.stderr.read()
-        guard = Standalone("http://" + json.loads(first)["address"])
+        guard = Standalone("http://" + json.loads(first)["address"], process.pid)
         reader = threading.Thread(target=guard.log.extend, args=(process.stderr,), daemon=True)
         reader.start()
         yield guard
