@@ -48,6 +48,8 @@ def build_all() -> tuple[Image, ...]:
 
 def build_revision(revision: str, targets: Sequence[str]) -> tuple[Image, ...]:
     """The same Dockerfile and dependencies over the sources of an earlier revision of this repository."""
+    if os.environ.get("E2E_IMAGES") == "built":
+        return tuple(_named(target, "earlier") for target in targets)
     with exclusive("images"):
         arguments = ["--build-arg", f"BASE={_base()}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
         context = _context(revision)
