@@ -74,9 +74,12 @@ static void mute(int descriptor) {
     }
 }
 
+/* After a restart of the node a pod's volume still has the copy of before, which nobody may write to. */
 static int install(const char *target) {
     char buffer[BUFFER];
     ssize_t count;
+    if (unlink(target) && errno != ENOENT)
+        return fail(target);
     int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int to = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0555);
     if (from < 0 || to < 0)

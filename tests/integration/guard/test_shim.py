@@ -170,6 +170,22 @@ async def test_an_agent_is_told_to_stop_and_ends_as_it_ends(
     assert await asyncio.wait_for(process.wait(), 60) == status
 
 
+async def test_it_takes_the_place_of_an_earlier_copy(shim: Path, tmp_path: Path) -> None:
+    """A node that restarts runs init containers again; nobody may write to the copy of before."""
+    target = tmp_path / "cadre-shim"
+    assert await _installed(shim, target)
+    with target.open("rb") as before:
+        assert await _installed(shim, target)
+        assert os.fstat(before.fileno()).st_nlink == 0
+    assert target.read_bytes() == shim.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o555
+
+
+async def _installed(shim: Path, target: Path) -> bool:
+    process = await asyncio.create_subprocess_exec(shim, "install", target)
+    return await process.wait() == 0
+
+
 def _programs(pid: int) -> list[str]:
     return [_program(child) for child in descendants(pid)]
 
