@@ -17,6 +17,7 @@ from cadre_detect import DetectionError
 from cadre_guard.border import runner_of
 from cadre_guard.errors import ConfigurationError
 from cadre_guard.logs import configure_logging
+from cadre_guard.memory import settle_memory, use_few_arenas
 from cadre_guard.sandbox.kernel import hide_from_ptrace
 from cadre_guard.standalone.app import standalone_app
 from cadre_guard.standalone.config import StandaloneSettings, read_guard_file
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_guard_file(given.file)
         key = _key(settings.key_file)
+        use_few_arenas()
+        settle_memory()
         if sys.platform == "linux":
             hide_from_ptrace()
         asyncio.run(_serve(settings, key, check=given.check))
