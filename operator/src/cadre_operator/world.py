@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from cadre_api.protocol.freeze import DeclaredFreeze
 from cadre_core.manifests.settings import ClusterSettings
+from cadre_operator.agents.made import Made
 from cadre_operator.agents.replicas import Demand
 from cadre_operator.chart.book import ChartBook
 from cadre_operator.controller import Controller
@@ -65,6 +66,8 @@ class World:
     """Agent -> why it is frozen, as the controller said; empty = it is not."""
     declared: dict[Key, DeclaredFreeze] = field(default_factory=dict)
     """Objects that say in their spec that they are frozen."""
+    made: dict[Key, Made] = field(default_factory=dict)
+    """What the objects of each agent are, by digest."""
     first_seen: dict[Key, float] = field(default_factory=dict)
     counted: dict[Key, float] = field(default_factory=dict)
     """Node -> when its counters were last written."""

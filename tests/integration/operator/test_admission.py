@@ -13,6 +13,7 @@ from tests.support.kube import KubeServer, Reply, wait_until
 pytestmark = pytest.mark.kube
 GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
 DECISION = "cadre.dev/decision"
+BOTH = [{"name": "hr"}, {"name": "finance"}]
 HIMSELF = {"personRef": {"name": "s-marino"}, "roles": ["Head"]}
 
 
@@ -75,7 +76,7 @@ GREEDY = pytest.mark.parametrize(
         ("his boss's chair", "OrgNode", "corporate", {"spec": {"members": [HIMSELF]}}),
         ("his budget", "OrgNode", "hr", {"spec": {"budget": {"amount": "9000.00", "currency": "USD"}}}),
         ("consent away", "OrgNode", "hr", {"spec": {"agents": {"consent": "Never"}}}),
-        ("other profiles", "OrgNode", "hr", {"spec": {"agents": {"allowedProfiles": [{"name": "finance"}]}}}),
+        ("other profiles", "OrgNode", "hr", {"spec": {"agents": {"allowedProfiles": BOTH}}}),
         ("the policy above", "Policy", "company-privacy", {"spec": {"enforcement": "DryRun"}}),
         ("a provider's host", "ModelProvider", "scripted", {"spec": {"openai": {"baseURL": "https://e.vil"}}}),
         ("a tool's host", "ToolServer", "ledger", {"spec": {"clearance": ["PHI"]}}),

@@ -10,6 +10,7 @@ from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.admission.stamps import CONSENT, ConsentStamp, seal_consent
 from cadre_operator.agents.children import compare, prepare
 from cadre_operator.agents.consent import Consent, Standing, judge_consent, serving_of
+from cadre_operator.agents.made import make, remembered, source_of
 from cadre_operator.agents.pods import pod_views
 from cadre_operator.agents.replicas import Demand, wanted_replicas
 from cadre_operator.agents.rollout import Rollout, next_to_delete, rollout_of
@@ -39,6 +40,23 @@ def test_what_is_there_is_not_sent() -> None:
     wanted = desired()
     assert len(compare(wanted, [], 1, {}).apply) == 5
     assert compare(wanted, map(stored, wanted), 1, {}) == compare((), (), 1, {})
+
+
+def test_what_was_made_is_known_by_its_digest_and_made_again_for_any_reason() -> None:
+    state, entry = chart(entries()), entry_of(body("Agent", "a-1"))
+    snapshot, model = state.snapshot, entry.model
+    assert snapshot is not None and isinstance(model, Agent)
+    source = source_of(snapshot, model, entry, CLUSTER)
+    made = remembered(source, make(snapshot, model, entry, CLUSTER))
+    assert compare(made.stubs, map(stored, desired()), 1, {}) == compare((), (), 1, {})
+    assert len(compare(made.stubs, [], 1, {}).apply) == 5
+    again = chart(entries()).snapshot
+    assert again is not None and again is not snapshot
+    assert source_of(again, model, entry, CLUSTER) == made.source
+    assert source_of(snapshot, model, entry, replace(CLUSTER, controller_ip="10.0.0.2")) != made.source
+    # nothing else of the chart decides: else the memory would have to know of it
+    slim = replace(snapshot, nodes={}, persons={}, tool_servers={}, profiles={}, rules=(), revision="")
+    assert make(slim, model, entry, CLUSTER) == desired()
 
 
 def test_replicas_alone_go_through_scale() -> None:

@@ -7,10 +7,10 @@ from cadre_api.conditions import ConditionType, ReadyReason
 from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import Agent, Lifecycle, Scaling
 from cadre_api.v1alpha1.agent import Phase
-from cadre_core.manifests import agent_manifests
 from cadre_core.model import EffectiveAgent
-from cadre_operator.agents.children import Difference, compare, prepare
+from cadre_operator.agents.children import Difference, compare
 from cadre_operator.agents.consent import Consent, judge_consent, serving_of
+from cadre_operator.agents.made import make, remembered, source_of
 from cadre_operator.agents.pods import PodView, pod_views
 from cadre_operator.agents.replicas import wanted_replicas
 from cadre_operator.agents.rollout import Rollout, next_to_delete, rollout_of
@@ -167,8 +167,15 @@ async def _apply(world: World, look: _Look) -> None:
 def _difference(world: World, look: _Look) -> Difference:
     if not look.may_apply or look.model is None or look.state.snapshot is None:
         return Difference(scale=look.wanted if look.wanted != look.current else None)
-    objects = agent_manifests(look.state.snapshot, look.model, world.cluster)
-    return compare(prepare(objects, look.entry), look.children, look.wanted, world.reviewed)
+    given = (look.state.snapshot, look.model, look.entry, world.cluster)
+    source, made = source_of(*given), world.made.get(look.entry.key)
+    if made is not None and made.source == source:
+        difference = compare(made.stubs, look.children, look.wanted, world.reviewed)
+        if not difference.apply:
+            return difference
+    objects = make(*given)
+    world.made[look.entry.key] = remembered(source, objects)
+    return compare(objects, look.children, look.wanted, world.reviewed)
 
 
 async def _scale(world: World, workload: Child, replicas: int) -> None:
@@ -237,6 +244,7 @@ async def _report(world: World, look: _Look, stopped: bool, failure: KubeError |
 def _forget(world: World, key: Key) -> None:
     world.book.serving.pop(key, None)
     world.first_seen.pop(key, None)
+    world.made.pop(key, None)
     world.demand.pop(key.path, None)
     world.frozen.pop(key.path, None)
     for group in (*world.rolling.values(), *world.failed_rollouts.values()):

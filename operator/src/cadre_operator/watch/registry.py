@@ -17,6 +17,7 @@ from cadre_operator.kube.kinds import CHILD_KINDS, PLURALS
 from cadre_operator.reconcile.chart import CHART
 from cadre_operator.reconcile.freeze import look_at_freeze
 from cadre_operator.watch.entries import child_of, entry_of
+from cadre_operator.watch.unstored import NoFormerSelf
 from cadre_operator.world import World
 
 _WATCHED_PARTS = (*CHILD_KINDS, ("v1", "Pod"))
@@ -93,6 +94,7 @@ def on_part(world: World, body: Mapping[str, object], gone: bool) -> None:
 def configure(settings: kopf.OperatorSettings, namespaced: bool) -> None:
     """Set kopf up: no events from logs, no scanning where rights are few, watches that notice their death."""
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NoFormerSelf()
     settings.scanning.disabled = namespaced
     settings.watching.server_timeout = 600
     settings.watching.chunk_size = 500
