@@ -5,67 +5,20 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from tests.torture.company import CAP, SMALL
+from tests.torture.facts import OPEN_TASKS, Facts, Violation
+from tests.torture.flows import check_runs
 from tests.torture.history import Ledger
 from tests.torture.plan import LARGE
-
-OPEN_TASKS = ("Held", "Queued", "Running", "Waiting", "OutcomeUnknown")
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken promise, and the ids under which its history is found."""
-
-    what: str
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything the checks look at."""
-
-    tasks: dict[str, Any]
-    messages: dict[str, Any]
-    calls: Sequence[Any]
-    budgets: Sequence[Any]
-    approvals: dict[str, Any]
-    audit: Sequence[dict[str, Any]]
-    desk: Sequence[dict[str, Any]]
-
-    def events(self, action: str) -> Iterator[dict[str, Any]]:
-        """Audit records of one action."""
-        return (event for event in self.audit if event["action"] == action)
-
-
-async def gather(dsn: str, desk: Path) -> Facts:
-    """Read it all, past the tenants' wall."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        audit = await connection.fetch("SELECT canonical FROM audit_events ORDER BY seq")
-        return Facts(
-            {row["id"]: row for row in await connection.fetch("SELECT * FROM all_tasks")},
-            {row["id"]: row for row in await connection.fetch("SELECT * FROM messages")},
-            await connection.fetch("SELECT * FROM model_calls"),
-            await connection.fetch("SELECT * FROM budgets"),
-            {row["id"]: row for row in await connection.fetch("SELECT * FROM approvals")},
-            [json.loads(row["canonical"]) for row in audit],
-            [json.loads(line) for line in desk.read_text().splitlines()] if desk.exists() else [],
-        )
-    finally:
-        await connection.close()
 
 
 def check(facts: Facts, ledger: Ledger) -> list[Violation]:
     """Every promise that was not kept."""
-    checks = (_requests, _results, _leases, _messages, _approvals, _desk, _budgets)
+    checks = (_requests, _results, _leases, _messages, _approvals, _desk, _budgets, check_runs)
     return [violation for one in checks for violation in one(facts, ledger)]
 
 
@@ -74,10 +27,10 @@ def _requests(facts: Facts, ledger: Ledger) -> Iterator[Violation]:
     for key, first, other in ledger.duplicates:
         yield Violation(f"the request {key} was answered with two ids", (first, other))
     made: defaultdict[int, list[str]] = defaultdict(list)
-    for task in facts.tasks.values():
-        made[int(json.loads(task["context"])["n"])].append(task["id"])
-        if task["state"] in OPEN_TASKS:
-            yield Violation(f"task {task['id']} is stuck in {task['state']}", (task["id"],))
+    for number, task in facts.numbers():
+        made[number].append(task["id"])
+    open_tasks = [task for task in facts.tasks.values() if task["state"] in OPEN_TASKS]
+    yield from (Violation(f"task {t['id']} is stuck in {t['state']}", (t["id"],)) for t in open_tasks)
     for number, ids in made.items():
         if len(ids) > 1:
             yield Violation(f"request {number} made {len(ids)} tasks", (*ids, f"n{number}"))
@@ -150,7 +103,8 @@ def _approvals(facts: Facts, ledger: Ledger) -> Iterator[Violation]:
             yield Violation(
                 f"approval {approval_id} was decided {decided[approval_id]} times", (approval_id,)
             )
-        if approval["state"] == "Pending" and facts.tasks[approval["task_id"]]["state"] in OPEN_TASKS:
+        task = facts.tasks.get(approval["task_id"])
+        if approval["state"] == "Pending" and task is not None and task["state"] in OPEN_TASKS:
             yield Violation(f"approval {approval_id} still waits", (approval_id, approval["task_id"]))
 
 
@@ -164,7 +118,7 @@ def _desk(facts: Facts, ledger: Ledger) -> Iterator[Violation]:
         for approval in facts.approvals.values()
         if approval["kind"] == "OutcomeUnknown" and approval["state"] == "Approved"
     )
-    owners = {int(json.loads(task["context"])["n"]): task["id"] for task in facts.tasks.values()}
+    owners = {number: task["id"] for number, task in facts.numbers()}
     for (tool, amount), calls in keys.items():
         owner = owners[amount % LARGE]
         if len(set(calls)) > 1:

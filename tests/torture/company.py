@@ -6,6 +6,8 @@ DEPARTMENTS = 5
 SMALL = "d0"
 """The department with the small budget."""
 HEAD, CLERK = "anna", "bruno"
+FLOW = "close"
+"""Two parallel tasks, an approval, a message; refused, the first task is undone."""
 
 _HEADER = "apiVersion: cadre.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: co}}\nspec:\n"
 
@@ -32,6 +34,7 @@ def chart(count: int, model: str, desk: str) -> str:
         _document("ToolServer", "desk", _DESK % {"url": desk}),
         _document("Policy", "controls", _POLICY),
         *(_document("Agent", f"a{n}", _agent(n)) for n in range(count)),
+        _document("Workflow", FLOW, _FLOW),
     ]
     return "---\n".join(documents)
 
@@ -116,4 +119,14 @@ rules:
     resources: [{toolServerRef: {name: desk}, tools: [book]}]
     when: args.amount >= 100000.0
     approval: {by: ReportingLine, role: Head, separationOfDuties: true, timeout: 1h, onTimeout: Deny}
+"""
+_FLOW = """
+parameters: [{name: n, type: String, required: true}]
+steps:
+  - {name: first, task: {role: base, prompt: 'First of flow {{ n }}'}}
+  - {name: second, task: {agentRef: {name: a0}, prompt: 'Second of flow {{ n }}'}}
+  - {name: sum, dependsOn: [first, second], data: '[steps.first.result, steps.second.result]'}
+  - {name: sign, dependsOn: [sum], approval: {nodeRef: {name: co}, timeout: 1h}}
+  - {name: tell, dependsOn: [sign], message: {personRef: {name: anna}, text: 'Flow {{ n }} is done'}}
+  - {name: undo, compensates: first, task: {agentRef: {name: a1}, prompt: 'Undo flow {{ n }}'}}
 """

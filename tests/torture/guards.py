@@ -102,8 +102,8 @@ class Guard:
 
     async def _steps(self, lease: Mapping[str, object]) -> None:
         context = cast("Mapping[str, str]", lease["context"])
-        task, number = str(lease["taskId"]), int(context["n"])
-        for place, step in enumerate(context["plan"].split()):
+        task, number = str(lease["taskId"]), int(context.get("n", 0))
+        for place, step in enumerate(context.get("plan", "").split()):
             reply = await self._step(Step(step), lease, number, f"c{place}")
             if reply is not None and reply.status in _LOST:
                 self._history.add(self.instance, step, task, outcome=f"{reply.status} {reply.reason}")

@@ -54,6 +54,10 @@ class Ledger:
     cancelled: set[str] = field(default_factory=set)
     finished: dict[str, str] = field(default_factory=dict)
     """Task id -> the result that a guard got accepted."""
+    runs: dict[int, str] = field(default_factory=dict)
+    """Number of a planned run of the workflow -> the id that was answered."""
+    stopped: set[str] = field(default_factory=set)
+    """Runs whose cancelling was accepted."""
     messages: dict[str, str] = field(default_factory=dict)
     """Idempotency key -> message id."""
     acked: set[str] = field(default_factory=set)

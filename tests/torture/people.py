@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from tests.torture.client import PATIENCE, Link, Unanswered
+from tests.torture.company import FLOW
 from tests.torture.history import History, Ledger
 from tests.torture.plan import TaskPlan, task_plan
 
@@ -43,6 +44,8 @@ class Submitter:
             try:
                 await self._submit(plan)
                 await self._message(plan)
+                if plan.flow:
+                    await self._flow(plan)
             except Unanswered as error:
                 self._history.add(self._name, "unanswered", f"n{number}", outcome=str(error))
             await asyncio.sleep(pause)
@@ -69,6 +72,26 @@ class Submitter:
         self._history.add(self._name, "cancel", task, outcome=f"{reply.status} {state}")
         if state == "Cancelled":
             self._ledger.cancelled.add(task)
+
+    async def _flow(self, plan: TaskPlan) -> None:
+        """Begin a run of the workflow, perhaps twice, and perhaps stop it."""
+        key, body = f"flow-{plan.number}", {"parameters": {"n": str(plan.number)}}
+        path = f"/api/v1/workflows/{FLOW}/execute"
+        for _ in range(1 + plan.repeated):
+            reply = await self._link.post(path, body, Idempotency_Key=key)
+            run = str(reply.body.get("id", ""))
+            self._history.add(self._name, "begin", run, f"f{plan.number}", outcome=f"{reply.status}")
+            if reply.status not in (200, 201):
+                return
+            known = self._ledger.runs.setdefault(plan.number, run)
+            if known != run:
+                self._ledger.duplicates.append((key, known, run))
+        if plan.cancelled:
+            run = self._ledger.runs[plan.number]
+            reply = await self._link.post(f"/api/v1/executions/{run}/cancel", {})
+            self._history.add(self._name, "stop", run, outcome=f"{reply.status}")
+            if reply.status == 200 and reply.body["state"] in ("Running", "Stopping", "Cancelled"):
+                self._ledger.stopped.add(run)
 
     async def _message(self, plan: TaskPlan) -> None:
         if not plan.agent:

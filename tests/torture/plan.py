@@ -30,6 +30,8 @@ class Kill(StrEnum):
     POSTGRES = "postgres"
     BACKEND = "backend"
     """One process of Postgres, which makes it restart all of them."""
+    FAILOVER = "failover"
+    """The primary for good; its synchronous standby takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class TaskPlan:
     steps: tuple[Step, ...]
     repeated: bool
     cancelled: bool
+    flow: bool
+    """A run of the workflow is begun too."""
 
 
 def task_plan(seed: int, number: int, agents: list[str]) -> TaskPlan:
@@ -53,12 +57,14 @@ def task_plan(seed: int, number: int, agents: list[str]) -> TaskPlan:
     if chance.random() < 0.1:
         steps.insert(chance.randrange(len(steps) + 1), chance.choice((Step.CRASH, Step.FAIL)))
     agent = chance.choice(agents) if chance.random() < 0.7 else ""
-    return TaskPlan(number, agent, tuple(steps), chance.random() < 0.3, chance.random() < 0.05)
+    repeated, cancelled, flow = (chance.random() < share for share in (0.3, 0.05, 0.2))
+    return TaskPlan(number, agent, tuple(steps), repeated, cancelled, flow)
 
 
-def kill_plan(seed: int, kills: int) -> list[Kill]:
-    """The order of kills: all kinds in turn, shuffled."""
+def kill_plan(seed: int, kills: int, *, failover: bool = False) -> list[Kill]:
+    """The order of kills: all kinds in turn, shuffled; the failover, if there is one, amid them."""
     chance = random.Random(f"{seed}/kills")
-    kinds = [list(Kill)[n % len(Kill)] for n in range(kills)]
+    usual = [kill for kill in Kill if kill is not Kill.FAILOVER]
+    kinds = [usual[n % len(usual)] for n in range(kills - failover)]
     chance.shuffle(kinds)
-    return kinds
+    return [*kinds[: kills // 2], *[Kill.FAILOVER] * failover, *kinds[kills // 2 :]]

@@ -15,6 +15,7 @@ import psutil
 from tests.support.postgres import Server, eventually, free_port
 from tests.torture.guards import TTL
 from tests.torture.people import SECRET
+from tests.torture.standby import Standby
 
 _SECONDS = 120.0
 
@@ -76,23 +77,36 @@ class Controller:
 class Postgres:
     """The server under the controllers."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, standby: Standby | None = None) -> None:
         assert server.data is not None and server.crash is not None
-        self._server, self._data, self._start = server, server.data, server.crash
+        self._data, self._start, self._standby = server.data, server.crash, standby
+        self._dsn = server.dsn if standby is None else standby.either(server.dsn)
+        self.failed_over = False
+
+    async def fail_over(self) -> None:
+        """Kill the primary with -9, for good; from now on the standby is the server."""
+        assert self._standby is not None
+        await self._end()
+        await self._standby.promote()
+        self._data, self._start, self.failed_over = self._standby.data, self._standby.start, True
 
     async def kill(self) -> None:
         """Kill the postmaster with -9 and start it again."""
-        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
+        await self._end()
         async with asyncio.timeout(_SECONDS):
-            while psutil.pid_exists(postmaster) and psutil.Process(postmaster).status() != "zombie":
-                await asyncio.sleep(0.02)
             while True:
                 try:
                     await asyncio.to_thread(self._start)
                     return
                 except subprocess.CalledProcessError:  # a killed server's memory is still in use
                     await asyncio.sleep(0.1)
+
+    async def _end(self) -> None:
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        async with asyncio.timeout(_SECONDS):
+            while psutil.pid_exists(postmaster) and psutil.Process(postmaster).status() != "zombie":
+                await asyncio.sleep(0.02)
 
     async def kill_backend(self, chance: random.Random) -> None:
         """Kill one connection's process with -9: Postgres throws all others out and recovers."""
@@ -105,7 +119,7 @@ class Postgres:
 
     async def _answers(self) -> bool:
         try:
-            connection = await asyncpg.connect(self._server.dsn, timeout=5)
+            connection = await asyncpg.connect(self._dsn, timeout=5)
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return False
         await connection.close()

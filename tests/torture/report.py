@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.torture.checker import Violation
+from tests.torture.facts import Violation
 from tests.torture.run import Torture
 
 SHOWN = 10
@@ -15,7 +15,8 @@ def told(violations: Sequence[Violation], run: Torture) -> str:
     kills = Counter(line.what for line in run.history.lines if line.who == "chaos")
     head = (
         f"seed {run.seed}: {len(ledger.tasks)} tasks, {len(ledger.messages)} messages, "
-        f"{len(ledger.votes)} approvals, {len(ledger.leases)} leases; {dict(kills)}; "
+        f"{len(ledger.runs)} runs of workflows, {len(ledger.votes)} approvals, {len(ledger.leases)} leases; "
+        f"{dict(kills)}; "
         f"{len(violations)} violations"
     )
     found = [_one(violation, run) for violation in violations[:SHOWN]]

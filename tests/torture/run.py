@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +15,16 @@ import asyncpg
 
 from tests.support.postgres import Server, free_port, fresh_database, open_server
 from tests.support.scripted import scripted_in_thread
-from tests.torture.checker import OPEN_TASKS, Violation, check, check_chain, gather
+from tests.torture.checker import check, check_chain
 from tests.torture.client import Link
 from tests.torture.company import CLERK, HEAD, agents, chart
+from tests.torture.facts import OPEN_TASKS, Violation, gather
 from tests.torture.guards import Guard
 from tests.torture.history import History, Ledger
 from tests.torture.people import Approver, Submitter, sign_in
 from tests.torture.plan import Kill, kill_plan
 from tests.torture.processes import Controller, Postgres, write_secrets
+from tests.torture.standby import Standby, standby_of
 
 HERE = Path(__file__).parent
 DESK = HERE.parent / "integration" / "controller" / "desk.py"
@@ -39,6 +41,8 @@ class Size:
     guards: int = 100
     submitters: int = 6
     pause: float = 0.4
+    failover: bool = False
+    """The primary is lost for good, amid the kills."""
 
 
 @dataclass
@@ -107,7 +111,7 @@ class Torture:
     async def _kills(self) -> None:
         """One kill after the other, each only when work is in progress again."""
         chance = random.Random(f"{self.seed}/chaos")
-        for kill in kill_plan(self.seed, self.size.kills):
+        for kill in kill_plan(self.seed, self.size.kills, failover=self.size.failover):
             await self._progress()
             await asyncio.sleep(chance.uniform(0, 0.5))
             await self._kill(kill, chance)
@@ -127,6 +131,8 @@ class Torture:
                 await self.postgres.kill()
             case Kill.BACKEND:
                 await self.postgres.kill_backend(chance)
+            case Kill.FAILOVER:
+                await self.postgres.fail_over()
 
     async def _progress(self) -> None:
         done = len(self.history.lines)
@@ -155,6 +161,7 @@ class Torture:
 _OPEN = """
 SELECT (SELECT count(*) FROM tasks WHERE state = ANY ($1))
      + (SELECT count(*) FROM messages WHERE state IN ('Pending', 'Delivered'))
+     + (SELECT count(*) FROM executions WHERE state IN ('Running', 'Stopping'))
      + (SELECT count(*) FROM model_calls WHERE state = 'Reserved')
 """
 
@@ -227,16 +234,32 @@ async def torture(seed: int, size: Size, root: Path, server: Server) -> tuple[li
     write_secrets(root, keys)
     timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=0)
     with (
-        fresh_database(server) as dsn,
+        fresh_database(server) as database,
+        _perhaps(standby_of(server) if size.failover else None) as standby,
         scripted_in_thread(HERE / "scenario.yaml") as model,
         _desk(root / "desk.log") as desk,
     ):
+        dsn = database if standby is None else standby.either(database)
         async with (
             aiohttp.ClientSession(timeout=timeout, connector=connector) as http,
             _controllers(root, dsn, model.url) as controllers,
         ):
-            run = Torture(seed, size, root, dsn, Postgres(server), controllers, http)
-            return await run.run(chart(size.guards, model.url, desk)), run
+            postgres = Postgres(server, standby)
+            run = Torture(seed, size, root, dsn, postgres, controllers, http)
+            try:
+                return await run.run(chart(size.guards, model.url, desk)), run
+            finally:
+                if postgres.failed_over and server.crash is not None:
+                    await asyncio.to_thread(server.crash)  # so that whoever started it can end it
+
+
+@contextmanager
+def _perhaps(standby: AbstractContextManager[Standby] | None) -> Iterator[Standby | None]:
+    if standby is None:
+        yield None
+        return
+    with standby as started:
+        yield started
 
 
 @contextmanager
