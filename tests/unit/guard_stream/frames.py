@@ -40,6 +40,14 @@ def sse(frames: Iterable[object], *, done: bool = True) -> bytes:
     return "".join([*lines, *(["data: [DONE]\n\n"] if done else [])]).encode()
 
 
+def lines(frames: Iterable[object]) -> bytes:
+    return "".join(f"{json.dumps(frame)}\n" for frame in frames).encode()
+
+
+def read_lines(data: bytes) -> list[Any]:
+    return [json.loads(line) for line in data.splitlines()]
+
+
 def read_sse(data: bytes) -> list[Any]:
     payloads = [line[6:] for line in data.decode().split("\n") if line.startswith("data: ")]
     return [payload if payload == "[DONE]" else json.loads(payload) for payload in payloads]

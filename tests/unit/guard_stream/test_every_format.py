@@ -197,6 +197,15 @@ LANES: dict[str, list[Callable[[str], dict[str, Any]]]] = {
         }
         for i in range(3)
     ],
+    "completions": [lambda piece, i=i: {"choices": [{"index": i, "text": piece}]} for i in range(3)],
+    "gemini": [
+        lambda piece, i=i: {"candidates": [{"index": i, "content": {"parts": [{"text": piece}]}}]}
+        for i in range(3)
+    ],
+    "ollama": [
+        lambda piece: {"message": {"role": "assistant", "content": piece}},
+        lambda piece: {"message": {"role": "assistant", "content": "", "thinking": piece}},
+    ],
 }
 
 
@@ -210,16 +219,17 @@ LANES: dict[str, list[Callable[[str], dict[str, Any]]]] = {
 def test_any_interleaving_of_lanes_restores_each_as_if_alone(
     name: str, texts: list[str], order: Any, seed: int
 ) -> None:
+    texts = texts[: len(LANES[name])]
     waiting = [f.cut(text, seed + i) for i, text in enumerate(texts)]
-    sent, frames = [0, 1, 2], []
+    frames = []
     while any(waiting):
-        lane = order.choice([i for i in sent if waiting[i]])
+        lane = order.choice([i for i, pieces in enumerate(waiting) if pieces])
         frames.append(LANES[name][lane](waiting[lane].pop(0)))
 
-    out = f.read_sse(f.run(_machine(name), f.sse(frames, done=False)))
+    out = f.run(_machine(name), f.lines(frames) if name == "ollama" else f.sse(frames, done=False))
 
-    found = ["", "", ""]
-    for frame in out:
+    found = [""] * len(texts)
+    for frame in f.read_lines(out) if name == "ollama" else f.read_sse(out):
         lane, text = _lane_of(name, frame)
         found[lane] += text
     assert found == [restore_text(text, f.VALUES) for text in texts]
@@ -230,6 +240,14 @@ def _lane_of(name: str, frame: Any) -> tuple[int, str]:
         return frame["index"], frame["delta"]["text"]
     if name == "responses":
         return frame["output_index"], frame["delta"]
+    if name == "completions":
+        return frame["choices"][0]["index"], frame["choices"][0]["text"]
+    if name == "gemini":
+        (candidate,) = frame["candidates"]
+        return candidate["index"], "".join(part["text"] for part in candidate["content"]["parts"])
+    if name == "ollama":
+        thought = frame["message"].get("thinking")
+        return (1, thought) if thought else (0, frame["message"].get("content", ""))
     choice = frame["choices"][0]
     thought = choice["delta"].get("reasoning_content")
     return (2, thought) if thought is not None else (choice["index"], choice["delta"]["content"])
