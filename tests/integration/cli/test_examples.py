@@ -136,3 +136,10 @@ def test_06_namespaces(opened: Callable[..., Company]) -> None:
     assert "north-iberia/textos-1: Suspended" in done
     refused = north.cadre("v-odell", "suspend", "textos-1", "-n", "north-iberia", "--no-wait")
     assert refused.returncode in (0, 1)
+
+
+def test_07_processes(opened: Callable[..., Company]) -> None:
+    yard = opened("https://idp.yard.example", "yard")
+    assert "13 created" in yard.done("root", "apply", "-f", "07-processes")
+    yard.wait_phase("yard", "legal-1", "Starting")
+    assert "Shipyard" in yard.done("nina", "status")
