@@ -6,6 +6,7 @@ task id in the header `agent-session-id`, as goose's sessions are.
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import signal
 import sys
@@ -23,6 +24,7 @@ from cadre_guard.controller.identity import Identity
 from cadre_guard.errors import GuardError
 from cadre_guard.events import EventLog
 from cadre_guard.masking.masker import Masker
+from cadre_guard.memory import settle_memory, use_few_arenas
 from cadre_guard.model.call import ModelPath
 from cadre_guard.model.endpoint import ModelEndpoint
 from cadre_guard.model.journal import CallJournal
@@ -144,4 +146,7 @@ async def _until_told() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
+    importlib.import_module("cadre_guard.main")  # so that this is as large as the real one
+    use_few_arenas()
+    settle_memory()
     asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

@@ -1,4 +1,4 @@
-"""What a guard holds in memory after work: the stand-alone guard and the process that scans for it."""
+"""What a guard holds in memory after work: an agent's and the stand-alone one, each with its scanner."""
 
 import json
 import tempfile
@@ -7,10 +7,14 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import psutil
+import uvloop
 
 from tests.bench import texts
 from tests.bench.processes import listening
+from tests.bench.reading import read_all
 from tests.bench.report import Table
+from tests.bench.stand import stand
+from tests.bench.turns import guarded
 from tests.support.standalone import standalone, write_guard_file
 
 _REQUESTS = 30
@@ -21,7 +25,8 @@ def run() -> Iterator[Table]:
     """The bench."""
     rows: list[tuple[str | float, ...]] = []
     with tempfile.TemporaryDirectory() as folder, listening("tests.bench.answering") as (port, _model):
-        for label, model in (("with a language model", True), ("without", False)):
+        rows += _of_an_agent()
+        for label, model in (("stand-alone", True), ("stand-alone, no language model", False)):
             file = write_guard_file(Path(folder), f"http://127.0.0.1:{port}", guard={"languageModel": model})
             with standalone(file) as guard:
                 _work(guard.url)
@@ -32,6 +37,18 @@ def run() -> Iterator[Table]:
         "USS: its own pages alone; PSS: pages of shared libraries divided among those who share them",
     )
     yield Table("guard: memory", columns, tuple(rows), notes)
+
+
+def _of_an_agent() -> Iterator[tuple[str | float, ...]]:
+    with (
+        listening("tests.bench.source") as (port, _source),
+        stand(port, 10) as made,
+        guarded(made, 1) as guard,
+    ):
+        bodies = [texts.chat([texts.dense(seed, 4000)]) for seed in range(_REQUESTS)]
+        for body in bodies:
+            uvloop.run(read_all([guard.asking(0, body)], 0))
+        yield from _rows("of an agent", guard.process)
 
 
 def _work(url: str) -> None:
