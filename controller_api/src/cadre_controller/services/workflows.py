@@ -187,18 +187,13 @@ class WorkflowService:
 
     async def _follow(self, tenant: str, execution_id: str) -> None:
         """Something happened to what a run waits for, which need not be its end."""
-        try:
-            ready = await self._ready(tenant, execution_id)
-        except CadreError as error:
-            _LOG.warning("a run was not read", extra={"execution": execution_id, "reason": error.reason})
-            return
-        if ready:
-            await self._try_on(tenant, execution_id)
+        await self._try_on(tenant, execution_id, if_ready=True)
 
-    async def _try_on(self, tenant: str, execution_id: str) -> None:
+    async def _try_on(self, tenant: str, execution_id: str, *, if_ready: bool = False) -> None:
         """Go on now; a run that cannot is tried again later, and holds up no other."""
         try:
-            await self.go_on(tenant, execution_id)
+            if not if_ready or await self._ready(tenant, execution_id):
+                await self.go_on(tenant, execution_id)
         except Exception as error:
             reason = error.reason if isinstance(error, CadreError) else type(error).__name__
             _LOG.warning("a workflow cannot go on", extra={"execution": execution_id, "reason": reason})
