@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.e2e.cluster.kubectl import Kubectl
@@ -17,6 +16,7 @@ ADMIN = ("--as=platform-admin", "--as-group=cadre:admins", "--as-group=system:ma
 """kubectl as an admin of Cadre's tenants."""
 GITOPS = "system:serviceaccount:gitops:sync"
 """The account of a tool that applies what Git says; the chart knows it as a machine."""
+_CHART = REPOSITORY / "charts" / "cadre"
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,6 @@ class Wanted:
     """Where the controller may connect to."""
     connect: str
     """The group that may reach the controller."""
-    chart: Path = REPOSITORY / "charts" / "cadre"
-    former_guards: tuple[str, ...] = ()
-    """Images of guards that still run."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Release:
         try:
             with timed("helm upgrade --install, all ready"):
                 chosen = ("--namespace", NAMESPACE, "--values", str(values), "--wait", "--timeout", "8m")
-                self.kubectl.helm("upgrade", "--install", RELEASE, str(wanted.chart), *chosen)
+                self.kubectl.helm("upgrade", "--install", RELEASE, str(_CHART), *chosen)
         except BaseException:
             print(self.kubectl.state_of(NAMESPACE))
             raise
@@ -76,7 +73,6 @@ def _values(wanted: Wanted) -> Json:
         "images": named,
         "agentNamespaces": list(wanted.agents),
         "networkPolicies": {"controllerEgress": wanted.egress},
-        "controller": {"acceptedGuardImages": list(wanted.former_guards)},
         "identities": {"gitopsUsers": [GITOPS]},
         "rbac": {"connect": [{"kind": "Group", "name": wanted.connect}]},
         "backup": {"storage": {"size": "256Mi"}},

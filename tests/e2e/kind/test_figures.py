@@ -72,8 +72,8 @@ def test_an_agent_wakes_for_its_work(lab: Lab, tiny: list[Json], tmp_path: Path)
     people = people_of(lab, _NAMESPACE, tmp_path)
     made = people.json("ada", "task", "run", "--agent", "sleeper-1", "Please thank Nora Quist.")
     assert people.json("ada", "task", "watch", made["id"], "--timeout", "240")["state"] == "Succeeded"
-    asked = json.loads(companies.model_saw(kubectl, "tiny"))[0]["at"]
-    created = datetime.fromisoformat(made["created_at"]).timestamp()
+    asked = json.loads(companies.model_saw(kubectl, "tiny"))[-1]["at"]
+    created = datetime.fromisoformat(made["createdAt"]).timestamp()
     print(f"e2e: woken from zero, from the task to the model's first request: {asked - created:.1f} s")
 
 
