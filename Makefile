@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts generate bench bench-engine bench-guard bench-leaks bench-kind fuzz schemathesis goose-tasks checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
+.PHONY: help venv demo test lint types contracts generate bench bench-engine bench-guard bench-leaks bench-scale bench-kind fuzz schemathesis goose-tasks checkpointer-conformance torture e2e e2e-kind nightly docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -54,6 +54,9 @@ bench-guard: $(STAMP)  ## detection: recall, precision and speed against stock p
 
 bench-leaks: $(STAMP)  ## the running guard under pii-leak-benchmark: no value leaves, every value comes back (3 minutes)
 	@$(BIN)/python -m tests.bench.leaks
+
+bench-scale: $(STAMP)  ## the operator with 1,000 agents on a real API server, against a loop of applies; SCALE_AGENTS=100 for less
+	@$(BIN)/python -m tests.bench scale
 
 bench: $(STAMP)  ## benchmarks: absolutes, and ratios to a ceiling measured in the same run
 	@$(BIN)/python -m tests.bench

@@ -17,7 +17,7 @@ from types import FrameType
 from tests.bench.processes import BenchError
 from tests.bench.report import Table, as_json, machine
 
-BENCHES = ("guard", "memory", "throughput", "submit", "streams")
+BENCHES = ("guard", "memory", "throughput", "submit", "streams", "scale")
 
 
 def main(arguments: list[str] | None = None) -> int:

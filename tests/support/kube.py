@@ -5,7 +5,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +152,7 @@ def wait_until(what: str, test: Callable[[], bool], seconds: float = 60) -> None
 
 
 @contextmanager
-def running_kube(folder: Path) -> Iterator[KubeServer]:
+def running_kube(folder: Path, flags: Sequence[str] = ()) -> Iterator[KubeServer]:
     """Run etcd and kube-apiserver with all state in `folder`. Raises ProgramUnavailableError."""
     etcd, apiserver = build(ETCD), build(APISERVER)
     etcd_port, peer_port, port = _free_ports(3)
@@ -161,7 +161,7 @@ def running_kube(folder: Path) -> Iterator[KubeServer]:
     server = KubeServer(f"https://127.0.0.1:{port}", certificate, users, authority)
     with ExitStack() as stack:
         stack.enter_context(_process(_etcd_command(etcd, folder, etcd_port, peer_port), folder / "etcd.log"))
-        command = _apiserver_command(apiserver, folder, port, etcd_port, users)
+        command = [*_apiserver_command(apiserver, folder, port, etcd_port, users), *flags]
         process = stack.enter_context(_process(command, folder / "apiserver.log"))
         _wait_ready(server, process, folder / "apiserver.log")
         yield server
