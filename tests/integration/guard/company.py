@@ -131,7 +131,7 @@ def play(stack: Company, tasks: Sequence[Task]) -> dict[tuple[str, str], Done]:
 
 def _asked(task: Task, agent: str) -> TaskCreate:
     prompt = f"{task.prompt} ref=[{task.name}/{agent}]"
-    return TaskCreate(prompt=prompt, agent=f"duo/{agent}", max_attempts=1)
+    return TaskCreate(prompt=prompt, agent=f"duo/{agent}")
 
 
 def _done(key: tuple[str, str], view: TaskView, calls: list[Json], requests: list[dict[str, object]]) -> Done:

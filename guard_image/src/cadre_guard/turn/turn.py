@@ -70,8 +70,11 @@ class TurnRegistry:
         self._by_session[session] = turn
 
     def remove(self, turn: Turn) -> None:
-        """The turn is over: later requests under its session are refused."""
-        self._by_session.pop(turn.agent_session, None)
+        """The turn is over: later requests under its session are refused, unless it is another turn's by now
+        (an agent counts its sessions, and gives a forgotten one's id again).
+        """
+        if self._by_session.get(turn.agent_session) is turn:
+            del self._by_session[turn.agent_session]
 
     def find(self, session: str) -> Turn | None:
         """The running turn behind an agent's session id."""
