@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.cluster import acme
 from tests.e2e.cluster.host import docker
 from tests.e2e.cluster.kind import NODE
-from tests.e2e.cluster.kubectl import Kubectl, wait_for
+from tests.e2e.cluster.kubectl import Json, Kubectl, wait_for
 from tests.e2e.cluster.people import People
 from tests.e2e.cluster.release import NAMESPACE
 from tests.e2e.kind.conftest import Lab
@@ -32,7 +32,19 @@ def _guard(kubectl: Kubectl) -> None:
     _kill(kubectl, acme.NAMESPACE, "agent-finance-1-0", "guard")
 
 
-@pytest.mark.parametrize("kill", [_leader, _controller, _guard], ids=["leader", "controller", "guard"])
+def _postgres(kubectl: Kubectl) -> None:
+    _kill(kubectl, NAMESPACE, "cadre-postgres-0", "postgres")
+
+
+KILLS: dict[str, Kill] = {
+    "leader": _leader,
+    "controller": _controller,
+    "guard": _guard,
+    "postgres": _postgres,
+}
+
+
+@pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
 def test_the_story_ends_once_though_a_part_is_killed(lab: Lab, company: People, kill: Kill) -> None:
     """SIGKILL while the posting waits for approval; it is approved, booked once, and all is ready again."""
     kubectl, before = lab.kubectl, len(acme.booked(lab.kubectl))
@@ -48,19 +60,24 @@ def test_the_story_ends_once_though_a_part_is_killed(lab: Lab, company: People, 
         kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
 
 
+def _containers(status: Json) -> list[Json]:
+    found: list[Json] = status.get("containerStatuses", []) + status.get("initContainerStatuses", [])
+    return found
+
+
 def _kill(kubectl: Kubectl, namespace: str, pod: str, container: str) -> None:
     """SIGKILL a container's first process, from its node."""
-    status = kubectl.get("pod", pod, "-n", namespace)["status"]
-    every = status["containerStatuses"] + status.get("initContainerStatuses", [])
-    found = next(item for item in every if item["name"] == container)
+    found = _container(kubectl, namespace, pod, container)
     identity = str(found["containerID"]).removeprefix("containerd://")
     docker("exec", NODE, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", identity)
 
     def again() -> bool:
-        status = kubectl.get("pod", pod, "-n", namespace)["status"]
-        every = status["containerStatuses"] + status.get("initContainerStatuses", [])
-        return (
-            next(item for item in every if item["name"] == container)["restartCount"] > found["restartCount"]
-        )
+        now = _container(kubectl, namespace, pod, container)
+        return bool(now["restartCount"] > found["restartCount"])
 
     wait_for(f"{container} of {pod} is started again", again, 120)
+
+
+def _container(kubectl: Kubectl, namespace: str, pod: str, container: str) -> Json:
+    status = kubectl.get("pod", pod, "-n", namespace)["status"]
+    return next(item for item in _containers(status) if item["name"] == container)
