@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from cadre_api.v1alpha1 import Agent, Consent, OrgNode, Person, Policy, RoleProfile, Scaling
+from cadre_api.v1alpha1 import Agent, Analyzer, Consent, OrgNode, Person, Policy, RoleProfile, Scaling
 from cadre_core.compile.draft import Draft, granted, reference_key
 from cadre_core.compile.guard import GuardLevel, effective_guard
 from cadre_core.compile.policies import CompiledPolicies
@@ -38,6 +38,7 @@ def build_agents(draft: Draft, chart: Chart) -> dict[str, EffectiveAgent]:
         node = places[key]
         profile = _profile(draft, chart, agent, node)
         _owner(draft, agent)
+        _check_analyzer(draft, agent)
         if node is not None and profile is not None:
             found[key] = _agent(draft, chart, agent, node, profile)
     return found
@@ -109,6 +110,12 @@ def _owner(draft: Draft, agent: Agent) -> str:
 def _person_exists(draft: Draft, agent: Agent) -> bool:
     ref = agent.spec.owner_ref
     return ref is not None and draft.resolve(agent, ref, Person, "spec.ownerRef") is not None
+
+
+def _check_analyzer(draft: Draft, agent: Agent) -> None:
+    if agent.spec.analyzer is Analyzer.NODE:
+        message = "an analyzer shared per machine is not offered by this version"
+        draft.refuse(agent, "spec.analyzer", "NotOffered", message, "use Sidecar, or leave it out")
 
 
 def _agent(draft: Draft, chart: Chart, agent: Agent, node: str, profile: MergedProfile) -> EffectiveAgent:
