@@ -233,7 +233,6 @@ UNSOUND = [
      [("Agent co/fin-1", "ProfileNotAllowed"), ("Agent co/mkt-1", "ProfileNotAllowed")]),
     ("Agent/fin-1", "nodeRef", {"name": "finans"}, [("Agent co/fin-1", NONE)]),
     ("Agent/fin-1", "profileRef", {"name": "none"}, [("Agent co/fin-1", NONE)]),
-    ("Agent/fin-1", "analyzer", "Node", [("Agent co/fin-1", "NotOffered")]),
     ("Agent/fin-1", "ownerRef", {"name": "none"}, [("Agent co/fin-1", NONE)]),
     ("Agent/fin-1", "narrow", {"tools": [{"name": "ledgr"}]}, [("Agent co/fin-1", "UnknownTool")]),
     ("Agent/fin-1", "narrow", {"models": [{"providerRef": {"name": "x"}}]},
@@ -267,6 +266,7 @@ UNSOUND = [
      [("ToolServer co/ledger", "UnsupportedSchema")]),
     ("Policy/controls", "targets", [{"nodeRef": {"name": "x"}}], [("Policy co/controls", NONE)]),
     ("Policy/controls", "retention", {"auditDays": 100}, [("Policy co/controls", "OnlyAtRoot")]),
+    ("Agent/fin-1", "analyzer", "Node", [("Agent co/fin-1", "NotOffered")]),
 ]  # fmt: skip
 
 
