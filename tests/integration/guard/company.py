@@ -79,9 +79,12 @@ def _documents(model_port: int, desk_file: Path) -> Iterator[Json]:
     yield document("ToolServer", "desk", **_tool_server(desk_file))
     for agent, mode in AGENTS.items():
         work = [{"providerRef": {"name": "scripted"}, "model": "scripted"}]
-        tools = [
-            {"name": "desk", "toolServerRef": {"name": "desk"}, "allow": [{"tool": t} for t in desk.TOOLS]}
-        ]
+        desk_tools = {
+            "name": "desk",
+            "toolServerRef": {"name": "desk"},
+            "allow": [{"tool": t} for t in desk.TOOLS],
+        }
+        tools = [desk_tools, {"name": "privacy", "builtin": "Guard"}]
         guard = {"mode": mode, "clearance": _CLEARANCE}
         profile = {"title": agent, "instructions": "Do it.", "models": {"work": work}}
         yield document("RoleProfile", agent, **profile, tools=tools, guard=guard)

@@ -7,7 +7,7 @@ knows whether that is a value or a token), what the tools must receive, and what
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.integration.guard.desk import CUSTOMERS
+from tests.integration.guard.desk import CUSTOMERS, TOOLS
 
 Json = dict[str, object]
 
@@ -307,6 +307,20 @@ TASKS = (
         (MAIL,),
     ),
     Task(
+        "ask-the-guard",
+        f"Mask what you know of who=[{NAME}], mail=[{MAIL}].",
+        (
+            Turn(
+                calls=(("privacy_process", '{"text": "{{who}} has {{mail}} now"}'),),
+                reads=_asked("who", "mail"),
+            ),
+            Turn("Masked: {{masked}}", reads={"masked": _field("masked")}),
+        ),
+        (),
+        f"Masked: {NAME} has {MAIL} now",
+        (NAME, MAIL),
+    ),
+    Task(
         "only-talk",
         f"Say hello to who=[{NAME}].",
         (Turn("Hello {{who}}! [mail](mailto:x)", reads=_asked("who"), chunk={"characters": 3, "bytes": 2}),),
@@ -316,7 +330,7 @@ TASKS = (
     ),
 )
 
-FEW = ("unicode", "several-calls-at-once", "from-tool-to-tool")
+FEW = ("unicode", "several-calls-at-once", "from-tool-to-tool", "ask-the-guard")
 """Those that stand for all where time is short."""
 
 
@@ -332,8 +346,8 @@ def scenario() -> Json:
 
 
 def _rule(task: Task, number: int, turn: Turn) -> Json:
-    earlier = {f"gw__desk_{tool}" for before in task.turns[: number - 1] for tool, _ in before.calls}
-    later = {f"gw__desk_{tool}" for after in task.turns[number - 1 :] for tool, _ in after.calls}
+    earlier = {_seen(tool) for before in task.turns[: number - 1] for tool, _ in before.calls}
+    later = {_seen(tool) for after in task.turns[number - 1 :] for tool, _ in after.calls}
     when: Json = {
         "anyMessage": f"ref=[{task.name}/",
         "called": sorted(earlier),
@@ -346,8 +360,13 @@ def _rule(task: Task, number: int, turn: Turn) -> Json:
 
 
 def _call(tool: str, given: object) -> Json:
-    name = f"gw__desk_{tool}"
+    name = _seen(tool)
     if isinstance(given, str):
         return {"name": name, "rawArguments": given}
     assert isinstance(given, dict)
     return {"name": name, "arguments": {"ref": "{{ref}}", **given}}
+
+
+def _seen(tool: str) -> str:
+    """A tool's name as the model sees it: one of the desk, or of the guard itself."""
+    return f"gw__desk_{tool}" if tool in TOOLS else f"gw__{tool}"
