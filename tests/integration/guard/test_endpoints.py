@@ -228,7 +228,7 @@ async def test_mcp_speaks_the_handshake_that_goose_uses(ports: Ports) -> None:
     assert discover["error"]["code"] == -32601  # type: ignore[index]
     assert hello["result"]["protocolVersion"] == "2025-11-25"  # type: ignore[index]
     tools = listed["result"]["tools"]  # type: ignore[index]
-    assert [set(each) for each in tools] == [{"name", "description", "inputSchema"}]
+    assert [set(each) for each in tools] == [{"name", "description", "inputSchema"}] * 3
 
 
 @pytest.mark.parametrize(
