@@ -179,7 +179,9 @@ class Site:
             "labels": {**workload["metadata"]["labels"], "controller-revision-hash": revision},
         }
         template = workload["spec"]["template"]["spec"]
-        spec = {"containers": [{"name": c["name"], "image": c["image"]} for c in template["containers"]]}
+        containers = [{"name": c["name"], "image": c["image"]} for c in template["containers"]]
+        # what no node has is deleted at once, and nobody would see it on its way out
+        spec = {"containers": containers, "nodeName": "node"}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         self.client.post(f"/api/v1/namespaces/{self.namespace}/pods", body)
         state = {

@@ -27,7 +27,9 @@ def test_what_no_compilation_saw_counts_unless_it_is_held() -> None:
     assert with_news(None, entries()) is None
 
 
-@pytest.mark.parametrize(("reason", "tries"), [("DanglingReference", 3), ("NotEntitled", 1)])
+@pytest.mark.parametrize(
+    ("reason", "tries"), [("DanglingReference", 3), ("NoProfile", 3), ("NotEntitled", 1)]
+)
 async def test_a_refusal_that_may_pass_is_judged_again(reason: str, tries: int) -> None:
     asked: list[int] = []
 

@@ -15,7 +15,7 @@ from cadre_operator.watch.entries import Entry
 
 PATIENCE_SECONDS: Final = 2.0
 """How long a refusal waits for news that would end it; the API server gives a review ten seconds."""
-PASSING: Final = frozenset({"DanglingReference", "NotGranted", "UnknownTool", "UnknownModel"})
+PASSING: Final = frozenset({"DanglingReference", "NoProfile", "NotGranted", "UnknownTool", "UnknownModel"})
 """Reasons that may end when more of the cluster is seen."""
 _FIRST_PAUSE_SECONDS = 0.05
 
