@@ -132,7 +132,7 @@ def _filled(template: Any, texts: list[str]) -> Any:
             count += 1
             return texts[count % len(texts)]
         if isinstance(value, str) and HOLE in value:
-            return json.dumps(fill(json.loads(value)))
+            return json.dumps(fill(json.loads(value)), ensure_ascii=False)  # as it is written anew
         if isinstance(value, dict):
             return {fill(key) or "key": fill(item) for key, item in value.items()}
         return [fill(item) for item in value] if isinstance(value, list) else value
