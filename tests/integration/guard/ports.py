@@ -66,8 +66,11 @@ class Ports:
         url = self.tools.make_url(f"/{PREFIX}/mcp")
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
         async with self.http.post(url, json=message, headers={"Authorization": f"Bearer {SECRET}"}) as answer:
-            found: Json = json.loads(await answer.read())
-            return found
+            body = await answer.read()
+        if answer.content_type == "text/event-stream":  # what takes long is told in a stream
+            body = next(line[6:] for line in body.splitlines() if line.startswith(b"data: "))
+        found: Json = json.loads(body)
+        return found
 
 
 @pytest_asyncio.fixture
