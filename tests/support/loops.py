@@ -1,21 +1,40 @@
-"""The event loop of the tests: it hangs up on a client that comes just as its server stops.
+"""The event loop of the tests: it hangs up on clients that come just as their server, or the loop, stops.
 
-asyncio 3.11 accepts such a connection, fails to attach it to the closed server, and closes it nowhere: the
-garbage collector finds the socket in the midst of some other test.
+asyncio 3.11 accepts such a connection, fails to attach it to the closed server, and closes it nowhere; or it
+attaches it, and the task that should handle it is cancelled before its first step. Either way the garbage
+collector finds the socket in the midst of some other test.
 """
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, MutableMapping
 
 from typing_extensions import override
 
 
 class TidyLoop(asyncio.SelectorEventLoop):
-    """Accepts nothing for a server that is closed."""
+    """Accepts nothing for a server that is closed, and leaves none of its servers' connections open."""
+
+    _transports: MutableMapping[int, asyncio.Transport]
+    """By file descriptor, weakly: asyncio's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arriving: set[socket.socket] = set()
 
     @override
-    async def _accept_connection2(
+    def close(self) -> None:
+        left = [one for one in self._transports.values() if one.is_closing() or _is_accepted(one)]
+        for transport in left:
+            transport.abort()
+        if left:
+            self.run_until_complete(asyncio.sleep(0))
+        for arriving in self._arriving:
+            arriving.close()
+        super().close()
+
+    @override
+    def _accept_connection2(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         conn: socket.socket,
@@ -23,11 +42,22 @@ class TidyLoop(asyncio.SelectorEventLoop):
         sslcontext: object = None,
         server: asyncio.Server | None = None,
         *timeouts: float,
-    ) -> None:
-        if server is not None and not server.is_serving():
-            conn.close()
-            return
-        await super()._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts)
+    ) -> Coroutine[None, None, None]:
+        self._arriving.add(conn)
+
+        async def accept() -> None:
+            self._arriving.discard(conn)
+            if server is not None and not server.is_serving():
+                conn.close()
+                return
+            await parent(protocol_factory, conn, extra, sslcontext, server, *timeouts)
+
+        parent = super()._accept_connection2
+        return accept()
+
+
+def _is_accepted(transport: asyncio.Transport) -> bool:
+    return getattr(transport, "_server", None) is not None
 
 
 class TidyPolicy(asyncio.DefaultEventLoopPolicy):

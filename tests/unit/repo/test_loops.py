@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import warnings
+from collections.abc import Callable, Coroutine
 
 import pytest
 from aiohttp import web
@@ -22,10 +23,42 @@ async def _server_stops_as_a_client_comes(turns: int) -> socket.socket:
     return client
 
 
-@pytest.mark.parametrize("turns", range(4))
-def test_a_client_that_comes_as_the_server_stops_is_hung_up(turns: int) -> None:
+async def _loop_stops_as_a_client_comes(turns: int) -> socket.socket:
+    async with await asyncio.start_server(_read, "127.0.0.1", 0) as server:
+        client = socket.create_connection(server.sockets[0].getsockname())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    return client
+
+
+async def _loop_stops_before_its_server(turns: int) -> socket.socket:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = socket.create_connection(runner.addresses[0])
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await next(iter(runner.sites)).stop()
+    return client
+
+
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await reader.read()
+    except asyncio.CancelledError:
+        writer.close()
+
+
+STOPS = (_server_stops_as_a_client_comes, _loop_stops_as_a_client_comes, _loop_stops_before_its_server)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_comes_as_the_server_stops_is_hung_up(
+    stop: Callable[[int], Coroutine[None, None, socket.socket]], turns: int
+) -> None:
     with asyncio.Runner(loop_factory=TidyLoop) as runner:
-        client = runner.run(_server_stops_as_a_client_comes(turns))
+        client = runner.run(stop(turns))
     with client, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         gc.collect()
