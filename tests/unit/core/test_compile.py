@@ -200,6 +200,15 @@ def test_a_guest_namespace_needs_a_grant() -> None:
     assert ("OrgNode eu/eu", "spec.parentRef", "NotGranted") in reasons(guest(company(), ["Agent"]))
 
 
+def test_a_guest_of_a_host_out_of_sight_learns_what_would_let_it_in() -> None:
+    docs = set_field(company(), "OrgNode/ops", "parentRef", {"name": "north", "namespace": "north"})
+    [found] = [
+        p for p in problems(docs) if p.resource == "OrgNode co/ops" and p.reason == "DanglingReference"
+    ]
+    assert found.message == "there is no OrgNode north/north in sight of namespace co"
+    assert "has to name co in its spec.grants" in found.fix
+
+
 def test_a_guest_agent_needs_a_grant_for_agents() -> None:
     docs = guest(company(), ["OrgNode"])
     set_field(docs, "Agent/eu-1", "nodeRef", {"name": "ops", "namespace": "co"})

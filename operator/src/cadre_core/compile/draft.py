@@ -27,9 +27,7 @@ class Draft:
         if key not in known and (kind.__name__, key) in self.resources.invalid:
             return None
         if key not in known:
-            names = [k.split("/")[1] for k in known if k.split("/")[0] == key.split("/")[0]]
-            message = f"there is no {kind.__name__} {key}"
-            self.refuse(owner, f"{path}.name", "DanglingReference", message, did_you_mean(ref.name, names))
+            self._dangling(owner, ref, kind, path)
             return None
         if not self.reachable(owner.metadata.namespace, known[key].metadata.namespace):
             message = f"{kind.__name__} {key} is in another namespace that grants nothing to this one"
@@ -37,6 +35,15 @@ class Draft:
             self.refuse(owner, f"{path}.namespace", "NotGranted", message, fix)
             return None
         return key
+
+    def _dangling(self, owner: Resource, ref: ObjectRef, kind: type[Resource], path: str) -> None:
+        mine, there = owner.metadata.namespace, ref.namespace or owner.metadata.namespace
+        names = [k.split("/")[1] for k in self.resources.of(kind) if k.split("/")[0] == there]
+        message, fix = f"there is no {kind.__name__} {there}/{ref.name}", did_you_mean(ref.name, names)
+        if there != mine and not names:  # a company that grants nothing shows nothing
+            message += f" in sight of namespace {mine}"
+            fix = f"if it exists, a node there has to name {mine} in its spec.grants"
+        self.refuse(owner, f"{path}.name", "DanglingReference", message, fix)
 
     def reachable(self, mine: str, other: str) -> bool:
         """Whether objects of one namespace may refer to the other's: same, guest of it, or its host."""
