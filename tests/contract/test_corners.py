@@ -113,7 +113,7 @@ async def test_decisions_are_checked(services: Services, held: HeldTask) -> None
 async def test_deadlines_end_tasks(services: Services, clerk: Actor) -> None:
     body = TaskCreate(prompt="Go.", agent="finance-1", deadline_seconds=1)
     view = (await services.tasks.create(clerk, body)).view
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await services.leases.reap((TENANT,)) == 0:
             await asyncio.sleep(0.05)
     ended = await services.tasks.get(TENANT, view.id)

@@ -156,7 +156,7 @@ async def test_lapsed_lease_is_taken_back_but_a_kept_one_is_not(dsn: str, tmp_pa
         await services.leases.take_over(identity)
         view = (await services.tasks.create(clerk, TaskCreate(prompt="Go.", agent="finance-1"))).view
         lease = await claim_one(services, identity)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await services.leases.reap((TENANT,)) == 0:
                 await asyncio.sleep(0.02)
         assert (await services.tasks.get(TENANT, view.id)).reason == "LeaseExpired"

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.certs import Authority
 from tests.support.gobuild import APISERVER, ETCD, ProgramUnavailableError, build
+from tests.support.ports import free_ports
 
 ADMIN_GROUP = "system:masters"
 
@@ -155,7 +155,7 @@ def wait_until(what: str, test: Callable[[], bool], seconds: float = 60) -> None
 def running_kube(folder: Path, flags: Sequence[str] = ()) -> Iterator[KubeServer]:
     """Run etcd and kube-apiserver with all state in `folder`. Raises ProgramUnavailableError."""
     etcd, apiserver = build(ETCD), build(APISERVER)
-    etcd_port, peer_port, port = _free_ports(3)
+    etcd_port, peer_port, port = free_ports(3)
     users = {name: secrets.token_hex(16) for name in ("admin", "lead", "gitops")}
     certificate, authority = folder / "certs" / "apiserver.crt", Authority.create(folder / "users")
     server = KubeServer(f"https://127.0.0.1:{port}", certificate, users, authority)
@@ -256,14 +256,6 @@ def _wait_ready(server: KubeServer, process: subprocess.Popen[bytes], log: Path)
             client.close()
 
     wait_until("kube-apiserver to be ready", ready, seconds=120)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ collector finds the socket in the midst of some other test.
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 
 from typing_extensions import override
 
@@ -28,7 +29,8 @@ class TidyLoop(asyncio.SelectorEventLoop):
         for transport in left:
             transport.abort()
         if left:
-            self.run_until_complete(asyncio.sleep(0))
+            with ThreadPoolExecutor(1) as apart:  # in this thread another loop may be running
+                apart.submit(lambda: self.run_until_complete(asyncio.sleep(0))).result()
         for arriving in self._arriving:
             arriving.close()
         super().close()

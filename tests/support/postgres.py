@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -148,12 +147,12 @@ def _system() -> Iterator[Server]:
         yield Server("system", dsn, Path(server).resolve().parent)
     finally:
         process.send_signal(3)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _until_answers(dsn: str, process: "subprocess.Popen[bytes]") -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while process.poll() is None:
             try:
                 return await _execute(dsn, "SELECT 1")
@@ -192,15 +191,8 @@ def database_url(embedded_postgres: Server) -> Iterator[str]:
         yield dsn
 
 
-async def eventually(look: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def eventually(look: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until a condition holds; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await look():
             await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -37,7 +37,7 @@ class Scripted:
 
     def requests(self) -> list[dict[str, object]]:
         """Every request since start or reset, oldest first."""
-        with urllib.request.urlopen(f"{self.url}/__scripted__/requests", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/__scripted__/requests", timeout=60) as answer:
             found: list[dict[str, object]] = json.load(answer)
             return found
 
@@ -48,7 +48,7 @@ class Scripted:
     def reset(self) -> None:
         """Forget the requests and the rules' counts."""
         request = urllib.request.Request(f"{self.url}/__scripted__/reset", method="POST")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def scripted(scenario: Path, *, port: int = 0, record: Path | None = None) -> It
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -83,12 +83,12 @@ def scripted_in_thread(scenario: Path, *, record: Path | None = None) -> Iterato
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(_listen(runner), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_listen(runner), loop).result(60)
         yield Scripted(f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

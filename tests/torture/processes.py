@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from tests.support.postgres import Server, eventually, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Server, eventually
 from tests.torture.guards import TTL
 from tests.torture.people import SECRET
 from tests.torture.standby import Standby

@@ -13,7 +13,8 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from tests.support.postgres import Server, free_port, fresh_database, open_server
+from tests.support.ports import free_port
+from tests.support.postgres import Server, fresh_database, open_server
 from tests.support.scripted import scripted_in_thread
 from tests.torture.checker import check, check_chain
 from tests.torture.client import Link

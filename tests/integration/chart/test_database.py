@@ -17,7 +17,8 @@ import pytest
 from cadre_operator.admission.certificates import issue
 from tests.integration.chart.rendering import CHART
 from tests.support.kube import wait_until
-from tests.support.postgres import free_port, run_apart
+from tests.support.ports import free_port
+from tests.support.postgres import run_apart
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 _UID = pwd.getpwnam("nobody").pw_uid

@@ -17,7 +17,7 @@ from aiohttp import web
 from cadre_controller.gateways.tools.mcp import HttpTransport, McpClient, McpError, StdioTransport
 from tests.integration.controller.stand import HERE, Stand
 from tests.integration.controller.test_ports import assert_problem
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 DESK = [sys.executable, str(HERE / "desk.py")]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.controller.stand import Held, Stand, until
 from tests.integration.controller.test_ports import assert_problem
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.scripted import Scripted
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.controller.stand import DESKTOP_SECRET, Stand, open_stand, settings, write_secrets
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.scripted import Scripted
 
 COMMAND = [sys.executable, "-m", "cadre_controller"]

@@ -17,9 +17,9 @@ import psutil
 
 from cadre_local import state
 from cadre_local.paths import Home
-from cadre_local.ports import pick_free
 from cadre_local.state import Child, RunState
 from tests.support.goose import find_goose
+from tests.support.ports import free_port
 
 ACME = Path(__file__).parents[3] / "examples" / "01-acme"
 PATIENCE = 60.0
@@ -31,9 +31,9 @@ class Installation:
     """What a person has on a laptop."""
 
     root: Path
-    port: int = field(default_factory=pick_free)
-    guard_port: int = field(default_factory=pick_free)
-    scripted_port: int = field(default_factory=pick_free)
+    port: int = field(default_factory=free_port)
+    guard_port: int = field(default_factory=free_port)
+    scripted_port: int = field(default_factory=free_port)
     extra: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -1,10 +1,8 @@
 """A pod as the kubelet would run it, on this machine: a guard, and an agent that the shim starts."""
 
 import asyncio
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +14,7 @@ import pytest
 
 from cadre_core.goose_settings import goose_config_yaml, goose_environment
 from tests.integration.guard.controller_stub import Controller, guard_process
+from tests.support.ports import free_ports
 
 SHIM = Path(__file__).parents[3] / "guard_image" / "shim"
 
@@ -31,15 +30,6 @@ def build_shim(folder: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return source / "cadre-shim"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @dataclass

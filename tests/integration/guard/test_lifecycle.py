@@ -70,7 +70,7 @@ async def test_sigterm_hands_unfinished_work_back_and_leaves_nothing_behind(fres
 
     end, outcome = await c.outcome()
     assert (end, outcome["reason"], outcome["retryable"]) == ("fail", "GuardDraining", True)
-    assert await asyncio.wait_for(fresh_guard.process.wait(), 20) == 0
+    assert await asyncio.wait_for(fresh_guard.process.wait(), 60) == 0
     await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
 
 

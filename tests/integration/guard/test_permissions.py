@@ -183,7 +183,7 @@ async def test_a_cancel_during_a_pending_permission_ends_the_turn_without_the_ca
 
     c.cancelled.add("task-1")
 
-    end, outcome = await c.outcome(15)
+    end, outcome = await c.outcome(60)
     assert (end, outcome["reason"], c.calls) == ("fail", "Cancelled", [])
     c.models = [says("alive")]
     c.submit("next", task="task-2")
@@ -212,6 +212,6 @@ async def test_a_cancel_during_a_tool_call_aborts_it(guard: Guard) -> None:
 
     c.cancelled.add("task-1")
 
-    end, outcome = await c.outcome(15)
+    end, outcome = await c.outcome(60)
     assert (end, outcome["reason"]) == ("fail", "Cancelled")
-    await asyncio.wait_for(aborted.wait(), 10)
+    await asyncio.wait_for(aborted.wait(), 60)

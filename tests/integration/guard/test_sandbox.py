@@ -127,11 +127,11 @@ async def test_the_guard_serves_on_the_ports_it_was_handed(tmp_path: Path) -> No
     listener = agent.listeners[0]
     listener.setblocking(False)
     loop = asyncio.get_running_loop()
-    connection, _address = await asyncio.wait_for(loop.sock_accept(listener), 10)
+    connection, _address = await asyncio.wait_for(loop.sock_accept(listener), 60)
     await loop.sock_sendall(connection, b"hello")
     connection.close()
 
-    assert (await asyncio.wait_for(agent.stdout.readline(), 10)) == b"hello\n"
+    assert (await asyncio.wait_for(agent.stdout.readline(), 60)) == b"hello\n"
     await agent.kill()
     await agent.clean()
 
@@ -203,12 +203,12 @@ async def test_an_agent_that_cannot_be_started_says_so(tmp_path: Path) -> None:
 
 async def test_killing_the_launcher_kills_the_agent(tmp_path: Path) -> None:
     agent = await start_agent(_spec(SHELL, "-c", "echo up; sleep 600", home=tmp_path / "home"))
-    assert (await asyncio.wait_for(agent.stdout.readline(), 10)) == b"up\n"
+    assert (await asyncio.wait_for(agent.stdout.readline(), 60)) == b"up\n"
 
     await agent.kill()
 
     # its end of the pipe closes only when every process that holds it has gone
-    assert await asyncio.wait_for(agent.stdout.read(), 10) == b""
+    assert await asyncio.wait_for(agent.stdout.read(), 60) == b""
     await agent.clean()
 
 

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.guard.conftest import descendants, eventually
-from tests.integration.guard.pod import build_shim, free_ports
+from tests.integration.guard.pod import build_shim
+from tests.support.ports import free_port
 
 KEY = "k" * 64
 ENV = f"CADRE_ACP_SECRET={KEY}\nOPENAI_HOST=http://127.0.0.1:1\nCADRE_HOME_RIGHTS=r1\n"
@@ -38,7 +39,7 @@ class Running:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=8_000_000)
         writer.write(line.encode())
         try:
-            answer = await asyncio.wait_for(reader.readline(), 30)
+            answer = await asyncio.wait_for(reader.readline(), 60)
         except ConnectionError:
             answer = b""
         return answer, reader, writer
@@ -49,12 +50,12 @@ async def running(shim: Path, tmp_path: Path) -> AsyncIterator[Running]:
     """Listening."""
     (tmp_path / "home").mkdir()
     (tmp_path / "agent.env").write_text(ENV)
-    (port,) = free_ports(1)
+    port = free_port()
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")}
     command = [str(shim), "stdio", str(tmp_path / "agent.env"), str(port), "--", "sh", "-c", AGENT]
     process = await asyncio.create_subprocess_exec(*command, env=env)
     it = Running(process, port, tmp_path)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -66,7 +67,7 @@ async def running(shim: Path, tmp_path: Path) -> AsyncIterator[Running]:
     yield it
     if process.returncode is None:
         process.terminate()
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ async def test_one_connection_at_a_time(running: Running) -> None:
 
     assert (answer, other) == (b"OK\n", b"")
     writer.write(b"still here\n")
-    assert await asyncio.wait_for(reader.readline(), 30) == b"still here\n"
+    assert await asyncio.wait_for(reader.readline(), 60) == b"still here\n"
     for each in (writer, second):
         each.close()
 

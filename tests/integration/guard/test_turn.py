@@ -214,7 +214,7 @@ async def test_a_heartbeat_answer_cancels_a_streaming_turn(guard: Guard) -> None
 
     c.cancelled.add("task-1")
 
-    end, outcome = await c.outcome(15)
+    end, outcome = await c.outcome(60)
     assert (end, outcome["reason"]) == ("fail", "Cancelled")
     c.models = [says("still fine")]
     c.submit("next", task="task-2")

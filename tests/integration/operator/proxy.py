@@ -158,9 +158,9 @@ def running_proxy(target: str, certificate: str) -> Iterator[Proxy]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield proxy
     finally:
         stop[0]()
-        thread.join(10)
+        thread.join(60)

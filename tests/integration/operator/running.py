@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.support.kube import wait_until
+from tests.support.ports import free_ports
 
 IMAGE = "registry.invalid/cadre@sha256:" + "0" * 64
 
@@ -98,18 +98,10 @@ def write_kubeconfig(path: Path, url: str, token: str) -> Path:
     return path
 
 
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 @contextmanager
 def operator(folder: Path, kubeconfig: Path, identity: str = "one", **env: str) -> Iterator[Operator]:
     """Prepare a replica; it is ended at the end in any case."""
-    probe, webhook = _free_ports(2)
+    probe, webhook = free_ports(2)
     settings = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

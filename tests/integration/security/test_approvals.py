@@ -19,7 +19,7 @@ async def _ask(stand: Stand, held: Held, step: str, text: str, call_id: str) -> 
 
 async def _pending(stand: Stand) -> dict[str, object]:
     admin = await stand.person()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := (await admin.get("/api/v1/approvals?state=Pending"))["items"]):
             await asyncio.sleep(0.02)
     return found[0]  # type: ignore[index,return-value]

@@ -27,9 +27,9 @@ from cadre_local.client.api import CadreApi
 from cadre_local.client.http import Endpoint, HttpClient
 from cadre_local.errors import CadreError, Exit
 from cadre_local.paths import Home
-from cadre_local.ports import pick_free
 from cadre_local.state import RunState, load
 from cadre_local.supervise.fleet import READY_STATES, live_state, should_run
+from tests.support.ports import free_port
 from tests.support.scripted import ACME, ACME_SCENARIO, Scripted
 
 T = TypeVar("T")
@@ -62,9 +62,9 @@ class Stack:
 
     root: Path
     goose: str
-    public: int = field(default_factory=pick_free)
-    guard: int = field(default_factory=pick_free)
-    model: int = field(default_factory=pick_free)
+    public: int = field(default_factory=free_port)
+    guard: int = field(default_factory=free_port)
+    model: int = field(default_factory=free_port)
 
     @property
     def home(self) -> Home:

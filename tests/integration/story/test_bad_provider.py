@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cadre_api.protocol.tasks import TaskCreate, TaskState, TaskView
-from cadre_local.ports import pick_free
 from tests.integration.story.play import Play, seeded_values
 from tests.integration.story.stack import Stack
 from tests.support.encodings import leaks
+from tests.support.ports import free_port
 from tests.support.scripted import Scripted, scripted
 
 pytestmark = [pytest.mark.goose, pytest.mark.postgres, pytest.mark.timeout(300)]
@@ -72,7 +72,7 @@ def test_a_provider_that_only_talks_nonsense_fails_the_task_with_a_reason(
 
 
 def test_a_provider_that_is_away_for_a_while_is_waited_for(acme: Stack, tmp_path: Path) -> None:
-    port = pick_free()
+    port = free_port()
     acme.apply(provider=port)
     play = ask(acme)
     play.wait_event("Leased", "Prompted", "ModelCalled")

@@ -18,7 +18,8 @@ from cadre_local.cli.audit import PAGE
 from cadre_local.cli.context import Session, dump
 from cadre_local.cli.program import COMMANDS, cli, run
 from cadre_local.errors import CadreError, Exit
-from cadre_local.ports import check_free, find_holder, pick_free
+from cadre_local.ports import check_free, find_holder
+from tests.support.ports import free_port
 
 ACME = Path(__file__).parents[3] / "examples" / "01-acme"
 
@@ -245,7 +246,7 @@ def test_a_home_that_is_no_directory_is_said(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CADRE_HOME", str(tmp_path / "file"))
-    ports = [f"--{name}port={pick_free()}" for name in ("", "guard-")]
+    ports = [f"--{name}port={free_port()}" for name in ("", "guard-")]
     assert run(["up", "-f", str(ACME), *ports]) == Exit.REFUSED
     assert "error " in capsys.readouterr().err
 

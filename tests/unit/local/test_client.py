@@ -13,7 +13,7 @@ from cadre_local.client.api import CadreApi
 from cadre_local.client.http import ApiError, Endpoint, HttpClient
 from cadre_local.client.sse import ServerEvent, parse_events
 from cadre_local.errors import CadreError, Exit
-from cadre_local.ports import pick_free
+from tests.support.ports import free_port
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -104,7 +104,7 @@ def test_an_error_without_a_problem_document() -> None:
 
 def test_nobody_listens() -> None:
     with pytest.raises(CadreError) as caught:
-        HttpClient(Endpoint(f"http://127.0.0.1:{pick_free()}")).json("GET", "/")
+        HttpClient(Endpoint(f"http://127.0.0.1:{free_port()}")).json("GET", "/")
     assert caught.value.code is Exit.UNREACHABLE
     assert "cadre up" in caught.value.fix
 

@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def until(test: object) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not test():  # type: ignore[operator]
             await asyncio.sleep(0.005)
 

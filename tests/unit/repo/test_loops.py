@@ -5,6 +5,7 @@ import gc
 import socket
 import warnings
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aiohttp import web
@@ -59,6 +60,20 @@ def test_a_client_that_comes_as_the_server_stops_is_hung_up(
 ) -> None:
     with asyncio.Runner(loop_factory=TidyLoop) as runner:
         client = runner.run(stop(turns))
+    _finds_nothing(client)
+
+
+async def test_a_loop_that_is_closed_while_another_runs_hangs_up_too() -> None:
+    loop = TidyLoop()
+    with ThreadPoolExecutor(1) as apart:
+        stop = _loop_stops_before_its_server(3)
+        client = await asyncio.wrap_future(apart.submit(loop.run_until_complete, stop))
+    loop.close()
+    _finds_nothing(client)
+
+
+def _finds_nothing(client: socket.socket) -> None:
+    """What the garbage collector says of the server's side."""
     with client, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         gc.collect()
