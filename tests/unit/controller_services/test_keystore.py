@@ -2,12 +2,14 @@
 wrong."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cadre_controller.errors import KeystoreError
-from cadre_controller.keystore import KeyStore, write_private
+from cadre_controller.keystore import KeyStore
+from cadre_controller.sealed_file import write_private
 
 
 def open_store(folder: Path, **how: object) -> KeyStore:
@@ -27,6 +29,27 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     assert again.get_secret("secret/openai/apiKey") == "sk-very-secret"
     assert again.get_secret("secret/none") is None
     assert again.secret_names() == ("secret/openai/apiKey",)
+
+
+def test_programs_that_share_the_file_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    one, two = open_store(tmp_path), open_store(tmp_path)
+    assert one.jwt_key().private_bytes_raw() == two.jwt_key().private_bytes_raw()
+    assert one.tenant("acme") == two.tenant("acme")
+    one.put_secret("secret/openai/apiKey", "first")
+    two.put_secret("secret/other/apiKey", "second")
+    assert two.get_secret("secret/openai/apiKey") == "first"
+    one.put_secret("secret/openai/apiKey", "rotated")
+    assert two.get_secret("secret/openai/apiKey") == "rotated"
+    assert one.get_secret("secret/other/apiKey") == "second"
+    assert open_store(tmp_path).tenant("acme") == one.tenant("acme")
+
+
+def test_programs_that_start_together_make_one_keystore(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: open_store(tmp_path), range(8)))
+        tenants = list(pool.map(lambda store: store.tenant("acme"), stores))
+    assert len({store.audit_key().private_bytes_raw() for store in stores}) == 1
+    assert len({tenant.token_key for tenant in tenants}) == 1
 
 
 def test_nothing_is_readable_on_disk(tmp_path: Path) -> None:
