@@ -142,7 +142,7 @@ class KubeServer:
         return path
 
 
-def wait_until(what: str, test: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(what: str, test: Callable[[], bool], seconds: float = 120) -> None:
     """Poll until `test` holds; fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not test():
@@ -255,7 +255,7 @@ def _wait_ready(server: KubeServer, process: subprocess.Popen[bytes], log: Path)
         finally:
             client.close()
 
-    wait_until("kube-apiserver to be ready", ready, seconds=120)
+    wait_until("kube-apiserver to be ready", ready, seconds=240)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ fi
 certificates() { cat /etc/cadre/tls/* | cksum; }
 (
   before=$(certificates)
-  while sleep 30; do
+  while sleep 30 && kill -0 $$ 2> /dev/null; do
     now=$(certificates)
     if [ "$now" != "$before" ] && kill -HUP $$; then before=$now; fi
   done

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from cadre_operator.admission.certificates import issue
@@ -85,6 +86,10 @@ class Database:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
 
+    def left(self) -> list[int]:
+        """What runs of it."""
+        return [p.pid for p in psutil.process_iter(["cmdline"]) if str(self.folder) in str(p.info["cmdline"])]
+
     def certify(self) -> None:
         """Give it fresh keys of a fresh authority, with owner and mode of a mounted Secret."""
         made = issue(("localhost",), datetime.now(UTC), None)
@@ -136,6 +141,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     finally:
         if made.process is not None and made.process.poll() is None:
             made.stop()
+        wait_until("nothing of it to be left", lambda: not made.left())
         shutil.rmtree(folder, ignore_errors=True)
 
 

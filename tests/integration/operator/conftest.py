@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.kube.cluster import install_crds
 from tests.integration.operator.site import Site, open_site
-from tests.support.kube import KubeServer
+from tests.support.kube import KubeServer, wait_until
 from tests.support.kube import kube_server as kube_server
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -27,8 +27,17 @@ def prepared(kube_server: KubeServer) -> KubeServer:
     role = {"kind": "ClusterRole", "name": "staff", "apiGroup": "rbac.authorization.k8s.io"}
     binding = {"metadata": {"name": "staff"}, "subjects": [subject], "roleRef": role}
     client.post(f"{_RBAC}/clusterrolebindings", binding)
+    wait_until("staff to have its rights", lambda: _may_list(kube_server))
     client.close()
     return kube_server
+
+
+def _may_list(server: KubeServer) -> bool:
+    somebody = server.client()
+    somebody._headers = {**somebody._headers, "Impersonate-User": "x", "Impersonate-Group": "staff"}
+    status = somebody.get("/apis/cadre.dev/v1alpha1/persons").status
+    somebody.close()
+    return status == 200
 
 
 @pytest.fixture

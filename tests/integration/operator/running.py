@@ -37,7 +37,7 @@ class Operator:
             command = [sys.executable, "-m", "cadre_operator"]
             self.process = subprocess.Popen(command, env=self.env, stdout=output, stderr=subprocess.STDOUT)
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 60) -> int:
         """End it by a signal and return its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -48,7 +48,7 @@ class Operator:
 
     def wait_ready(self) -> None:
         """Wait until the readiness probe is content."""
-        wait_until("the operator to be ready", self._is_ready, 60)
+        wait_until("the operator to be ready", self._is_ready)
 
     def _is_ready(self) -> bool:
         assert self.process is not None
@@ -59,7 +59,7 @@ class Operator:
     def get(self, path: str) -> tuple[int, str]:
         """Ask a probe; status 0 = no answer."""
         try:
-            with urllib.request.urlopen(self.probe + path, timeout=5) as reply:
+            with urllib.request.urlopen(self.probe + path, timeout=30) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             with error:

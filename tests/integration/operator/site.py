@@ -19,6 +19,7 @@ from tests.support.kube import KubeClient, KubeServer, Reply, wait_until
 ACME = Path(__file__).resolve().parents[3] / "examples" / "01-acme"
 ISSUER = "https://idp.acme.example"
 Object = dict[str, Any]
+_NOBODY = {"displayName": "Nobody"}
 _CHILD_PATHS = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts/{}",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps/{}",
@@ -57,6 +58,8 @@ class Site:
             except TimeoutError:
                 print(replica.get("/ready"), replica.log.read_text()[-3000:])
                 raise
+            if settings.get("CADRE_WEBHOOK_MANAGE") != "No":
+                wait_until("admission to be asked", self._is_admission_asked)
         return replica
 
     def acme(self) -> list[Object]:
@@ -82,7 +85,7 @@ class Site:
     def settle(self) -> None:
         """Wait until the operator writes nothing for a while."""
         last, since = len(self.proxy.changes()), time.monotonic()
-        deadline = since + 40
+        deadline = since + 120
         while time.monotonic() - since < 1.0:
             time.sleep(0.1)
             if len(self.proxy.changes()) != last:
@@ -111,7 +114,7 @@ class Site:
         return next((c for c in found if c["type"] == type_), {})
 
     def wait_condition(
-        self, kind: str, name: str, type_: str, status: str, reason: str = "", seconds: float = 60
+        self, kind: str, name: str, type_: str, status: str, reason: str = "", seconds: float = 120
     ) -> Object:
         """Wait for a condition and return it."""
 
@@ -137,7 +140,7 @@ class Site:
             found = self.child(kind, agent)
             return found is not None and test(found)
 
-        wait_until(f"{kind} of {agent}", there, 60)
+        wait_until(f"{kind} of {agent}", there)
         found = self.child(kind, agent)
         assert found is not None
         return found
@@ -206,10 +209,21 @@ class Site:
         self.client.request("DELETE", self.path("Pod", name), {"gracePeriodSeconds": 0})
 
     def without_webhooks(self) -> None:
-        """Take admission away, as an administrator in need does."""
+        """Take admission away, as an administrator in need does; the API server lets go a little later."""
         for kind in ("mutating", "validating"):
             path = f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/cadre-operator"
             self.client.delete(path)
+        wait_until("admission to be gone", lambda: not self._is_admission_asked())
+
+    def _is_admission_asked(self) -> bool:
+        """Whether somebody objects, dead or alive, to what no admission lets pass: a forged consent."""
+        forged = {"cadre.dev/consent": "forged"}
+        metadata = {"name": "forged", "namespace": self.namespace, "annotations": forged}
+        obj = {"apiVersion": "cadre.dev/v1alpha1", "kind": "Person", "metadata": metadata, "spec": _NOBODY}
+        stranger = self.user("stranger:forger")
+        reply = stranger.post(f"{collection(obj)}?dryRun=All", obj)
+        stranger.close()
+        return reply.status != 201 or reply.body["metadata"].get("annotations") != forged
 
 
 def bodies(site: Site) -> list[Object]:

@@ -33,7 +33,7 @@ def test_another_replica_takes_over_from_a_killed_leader(acme: Site) -> None:
     one.stop(signal.SIGKILL)
     acme.without_webhooks()
     scaled(acme, "finance-1", 601)
-    wait_until("the other to lead", lambda: two.metric("cadre_leader") == 1.0, 30)
+    wait_until("the other to lead", lambda: two.metric("cadre_leader") == 1.0)
     wait_scaled(acme, "finance-1", 601)
     acme.settle()
     sent = [(w.method, w.path.rpartition("/")[2]) for w in acme.proxy.changes()[writes:]]

@@ -90,7 +90,7 @@ def test_a_freeze_reaches_the_guard_and_comes_back_as_a_phase(site: Site, contro
     refused = site.patch("OrgNode", "finance", stop, below)
     assert refused.status == 403 and "heads above freeze this" in refused.message
     assert site.patch("OrgNode", "marketing", stop, head).status == 200
-    wait_until("the guard to be refused", lambda: controller.reason(guard) == "Frozen", 60)
+    wait_until("the guard to be refused", lambda: controller.reason(guard) == "Frozen")
     assert controller.reason(other) == ""
     ready = site.wait_condition("Agent", "marketing-1", "Ready", "False", "Frozen")
     assert ready["message"] == "a leak" and site.get("Agent", "marketing-1")["status"]["phase"] == "Frozen"
@@ -104,7 +104,7 @@ def test_a_freeze_reaches_the_guard_and_comes_back_as_a_phase(site: Site, contro
     moved = site.patch("Agent", "marketing-1", {"spec": {"nodeRef": {"name": "campaigns"}}})
     assert moved.status == 403 and "thaw it before it is moved" in moved.message
     assert site.patch("OrgNode", "marketing", go, head).status == 200
-    wait_until("the guard to be served", lambda: controller.reason(guard) == "", 60)
+    wait_until("the guard to be served", lambda: controller.reason(guard) == "")
     wait_until(
         "the phase to change", lambda: site.get("Agent", "marketing-1")["status"]["phase"] != "Frozen", 60
     )
@@ -118,4 +118,4 @@ def test_a_freeze_reaches_the_guard_and_comes_back_as_a_phase(site: Site, contro
     site.without_webhooks()
     broken = {"spec": {"nodeRef": {"name": "nowhere"}, "freeze": {"reason": "stop"}}}
     assert site.patch("Agent", "marketing-1", broken).status == 200
-    wait_until("the guard to be refused", lambda: controller.reason(guard) == "Frozen", 60)
+    wait_until("the guard to be refused", lambda: controller.reason(guard) == "Frozen")

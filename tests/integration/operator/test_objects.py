@@ -22,7 +22,7 @@ def test_every_agent_of_the_example_gets_its_sealed_parts(acme: Site) -> None:
     assert workload["spec"]["replicas"] == 1
     assert workload["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert (pod["dnsPolicy"], pod["automountServiceAccountToken"]) == ("None", False)
-    assert [c["name"] for c in pod["initContainers"]] == ["shim", "guard"]
+    assert [c["name"] for c in pod["initContainers"]] == ["guard"]
     assert acme.wait_child("StatefulSet", "hr-1")["spec"]["replicas"] == 0
     assert acme.child("PodDisruptionBudget", "finance-1") is not None
     assert acme.child("PodDisruptionBudget", "hr-1") is None

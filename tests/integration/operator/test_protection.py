@@ -72,8 +72,13 @@ def create(site: Site, user: str, obj: Object, group: str = "everything") -> Rep
 
 
 def refused(attempt: Callable[[], Reply]) -> Reply:
-    """Try until it is refused: the API server learns of each policy by a watch of its own."""
-    wait_until("the policy to hold", lambda: attempt().status == 403)
+    """Try until a policy refuses it: the API server learns of each, and of rights, by a watch."""
+
+    def is_refused() -> bool:
+        reply = attempt()
+        return reply.status == 403 and "ValidatingAdmissionPolicy" in reply.message
+
+    wait_until("the policy to hold", is_refused)
     return attempt()
 
 

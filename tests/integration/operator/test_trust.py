@@ -78,4 +78,4 @@ def test_everything_that_guards_and_people_need_is_there(site: Site) -> None:
     site.settle()
     writes = [c.path for c in site.proxy.changes()[before:] if "leases" not in c.path]
     assert writes == []
-    wait_until("the operator to lead", lambda: operator.metric("cadre_leader") == 1, 30)
+    wait_until("the operator to lead", lambda: operator.metric("cadre_leader") == 1)
