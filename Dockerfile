@@ -12,6 +12,10 @@ RUN apt-get update -q \
 ENV HOME=/tmp PATH=/opt/venv/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/opt/app \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 
+# the standard library too comes compiled: nothing may be written where the programs run
+FROM runtime AS started
+RUN python3 -m compileall -q -j 0 -x '/(test|lib2to3)/' --invalidation-mode unchecked-hash /usr/lib/python3*
+
 # of pyproject.toml only what is installed: a new linter setting does not install everything anew
 FROM runtime AS wanted
 COPY pyproject.toml requirements.lock /in/
@@ -50,7 +54,7 @@ RUN /opt/tools/bin/uv build --quiet --wheel --no-build-isolation --out-dir /whee
 FROM builder AS operator-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra operator
 
-FROM runtime AS operator
+FROM started AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
@@ -59,7 +63,7 @@ CMD ["python", "-m", "cadre_operator"]
 FROM builder AS controller-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra controller
 
-FROM runtime AS controller
+FROM started AS controller
 COPY --from=controller-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
 USER 10001:10001
@@ -73,7 +77,7 @@ RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no
 COPY guard_image/shim /shim
 RUN make --directory=/shim CC=gcc cadre-shim && install -D -m 755 /shim/cadre-shim /out/usr/local/bin/cadre-shim
 
-FROM runtime AS guard
+FROM started AS guard
 COPY --from=shim /out /
 COPY --from=guard-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/app /opt/app
@@ -84,7 +88,7 @@ CMD ["python", "-m", "cadre_guard"]
 FROM builder AS examples-venv
 RUN /opt/tools/bin/uv pip install --quiet --require-hashes --constraint requirements.lock --requirement pyproject.toml --extra examples
 
-FROM runtime AS examples
+FROM started AS examples
 COPY --from=examples-venv /opt/venv /opt/venv
 COPY --from=wheel /opt/examples /opt/app
 COPY examples /opt/examples

@@ -1,6 +1,6 @@
 /* Starts an agent inside its container, with what the guard left for it in a file.
  *
- *   cadre-shim install TARGET                  copy this program (an init container does)
+ *   cadre-shim install TARGET                  copy this program (the guard does)
  *   cadre-shim run FILE -- COMMAND...          accompany an agent that listens for ACP by itself
  *   cadre-shim stdio FILE PORT -- COMMAND...   serve an agent that speaks ACP on its pipes, at 127.0.0.1:PORT
  *

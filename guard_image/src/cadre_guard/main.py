@@ -26,7 +26,7 @@ from cadre_guard.model.call import ModelPath
 from cadre_guard.model.journal import CallJournal
 from cadre_guard.place.desktop import Desktop
 from cadre_guard.place.egress import EgressOpenError
-from cadre_guard.place.opening import leave_word, open_place, prove_sealed
+from cadre_guard.place.opening import first_contact, leave_word, open_place, prove_sealed
 from cadre_guard.place.pod import Pod
 from cadre_guard.place.probes import PodProbes
 from cadre_guard.sandbox.kernel import hide_from_ptrace
@@ -84,6 +84,7 @@ async def _serve(settings: Settings) -> None:
         place = await stack.enter_async_context(open_place(settings))
         masker = Masker(controller)
         stack.callback(masker.close)
+        await masker.start()
         if settings.ca_file is not None and not isinstance(trust, bool):
             following = asyncio.create_task(follow_authorities(settings.ca_file, trust))
             stack.callback(following.cancel)
@@ -105,13 +106,15 @@ async def _work(
     _drain_on_signals(worker, place)
     async with _probes(settings, place, worker):
         try:
-            await _make_sure(settings, place, controller)
+            if isinstance(place, Pod):
+                await first_contact(controller, place.closing)
             background = [
-                asyncio.create_task(_follow_bundles(controller, bundles, masker, worker)),
+                asyncio.create_task(_follow_bundles(controller, bundles, masker, worker, place)),
                 asyncio.create_task(events.run()),
                 asyncio.create_task(telemetry.run()),
             ]
             try:
+                await _make_sure(settings, place)
                 await _until_drained(worker, background[0])
             finally:
                 for task in background:
@@ -137,10 +140,10 @@ def _drain_on_signals(worker: Worker, place: Desktop | Pod) -> None:
         loop.add_signal_handler(number, drain)
 
 
-async def _make_sure(settings: Settings, place: Desktop | Pod, controller: ControllerClient) -> None:
-    """In a pod nothing starts before we know that it is shut."""
+async def _make_sure(settings: Settings, place: Desktop | Pod) -> None:
+    """In a pod no agent starts before we know that it is shut; our own rules may load meanwhile."""
     if isinstance(place, Pod) and settings.pod is not None:
-        await prove_sealed(place, settings.pod, controller)
+        await prove_sealed(place, settings.pod)
 
 
 async def _until_drained(worker: Worker, bundles: "asyncio.Task[None]") -> None:
@@ -155,7 +158,7 @@ async def _until_drained(worker: Worker, bundles: "asyncio.Task[None]") -> None:
 
 
 async def _follow_bundles(
-    controller: ControllerClient, bundles: BundleStore, masker: Masker, worker: Worker
+    controller: ControllerClient, bundles: BundleStore, masker: Masker, worker: Worker, place: Desktop | Pod
 ) -> None:
     """Take every newer bundle; a refused one leaves the old in force and says so."""
     while True:
@@ -170,17 +173,21 @@ async def _follow_bundles(
             continue
         if answer is None:
             continue
-        applied = await _apply_bundle(answer.jws, controller, bundles, masker)
+        applied = await _apply_bundle(answer.jws, controller, bundles, masker, place)
         worker.bundle_changed()
         if not applied or asked < 0:
             await asyncio.sleep(_RENEW_PAUSE_SECONDS)
 
 
-async def _apply_bundle(jws: str, controller: ControllerClient, bundles: BundleStore, masker: Masker) -> bool:
+async def _apply_bundle(
+    jws: str, controller: ControllerClient, bundles: BundleStore, masker: Masker, place: Desktop | Pod
+) -> bool:
     ack = BundleAck(generation=max(bundles.generation, 0), digest="", applied=False)
     try:
         bundle = bundles.check(jws, controller.identity.bundle_key)
         ack = BundleAck(generation=bundle.generation, digest=bundle.digest, applied=True)
+        if isinstance(place, Pod):
+            place.expect(bundle)
         await masker.use(bundle)
         bundles.activate(bundle)
     except GuardError as error:

@@ -53,6 +53,11 @@ class PodOnHost:
             (self.root / name).mkdir()
 
     @property
+    def starter(self) -> Path:
+        """The copy of the shim that the guard leaves."""
+        return self.root / "starter"
+
+    @property
     def env_file(self) -> Path:
         """What the guard leaves for the agent."""
         return self.root / "shared" / "agent.env"
@@ -73,6 +78,8 @@ class PodOnHost:
             "CADRE_AGENT_HOME": str(self.root / "home"),
             "CADRE_AGENT_TRANSPORT": self.transport,
             "CADRE_TERMINATION_LOG": str(self.root / "termination-log"),
+            "CADRE_SHIM_TARGET": str(self.starter),
+            "PATH": f"{self.shim.parent}:{os.environ['PATH']}",
             **environment,
         }
         goose = Path("/nowhere")  # in a pod the guard is told of no program
@@ -91,7 +98,7 @@ class PodOnHost:
         mode = ["stdio", str(self.env_file), str(self.ports["agent"])]
         start = mode if self.transport == "Stdio" else ["run", str(self.env_file)]
         self.agent = await asyncio.create_subprocess_exec(
-            str(self.shim), *start, "--", *self.command, env={**env, "PATH": os.environ["PATH"]}
+            str(self.starter), *start, "--", *self.command, env={**env, "PATH": os.environ["PATH"]}
         )
         self.stack.push_async_callback(self.stop_agent)
 
@@ -134,6 +141,7 @@ class PodOnHost:
         await self.start_guard(**environment)
         await self.until("/started")
         await self.start_agent()
+        await self.until("/agent/started")
         await self.until("/agent/ready")
 
 

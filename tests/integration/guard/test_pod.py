@@ -51,6 +51,7 @@ async def test_the_agent_starts_when_the_guard_allows_it_and_works_over_its_webs
     await pod.until("/started")
     assert stat.S_IMODE(pod.env_file.stat().st_mode) == 0o440
     assert (await pod.probe("/agent/ready"), await pod.probe("/agent/health")) == (503, 200)
+    assert await pod.probe("/agent/started") == 503
 
     await pod.start_agent()
     await pod.until("/agent/ready")

@@ -101,17 +101,17 @@ def test_the_pod_is_sealed() -> None:
 
 def test_only_the_guard_holds_an_identity() -> None:
     spec = pod(company())
-    (shim, guard), (agent,) = spec["initContainers"], spec["containers"]
+    (guard,), (agent,) = spec["initContainers"], spec["containers"]
     assert guard["restartPolicy"] == "Always"
     assert "identity" in {m["name"] for m in guard["volumeMounts"]}
-    assert not {"identity", "guard-state"} & {m["name"] for c in (shim, agent) for m in c["volumeMounts"]}
+    assert not {"identity", "guard-state"} & {m["name"] for m in agent["volumeMounts"]}
     assert all(m["readOnly"] for m in agent["volumeMounts"] if m["name"] in {"shared", "shim", "config"})
-    for container in (shim, guard, agent):
+    for container in (guard, agent):
         context = container["securityContext"]
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert (context["readOnlyRootFilesystem"], context["allowPrivilegeEscalation"]) == (True, False)
     mounted = {v["name"] for v in spec["volumes"]}
-    assert {m["name"] for c in (shim, guard, agent) for m in c["volumeMounts"]} <= mounted
+    assert {m["name"] for c in (guard, agent) for m in c["volumeMounts"]} <= mounted
     environment = {e["name"]: e["value"] for e in agent["env"]}
     assert environment["GOOSE_MODE"] == "approve"
     assert environment["OPENAI_BASE_PATH"] == "/v1/chat/completions"

@@ -61,6 +61,15 @@ class AnalysisPool:
         """Processes of the workers that run."""
         return [worker.pid for worker in self._all if worker.pid is not None]
 
+    async def start(self) -> None:
+        """Start every worker, which loads its programs while nobody waits; raises DetectionError."""
+        held = [await self._queue().get() for _ in range(self.workers)]
+        try:
+            await asyncio.gather(*(self._in_thread(worker.start) for worker in held))
+        finally:
+            for worker in held:
+                self._queue().put_nowait(worker)
+
     async def prepare(self, config: DetectConfig) -> None:
         """Make every worker ready for a configuration; raises DetectionError(RecognizerInvalid, …)."""
         held = [await self._queue().get() for _ in range(self.workers)]

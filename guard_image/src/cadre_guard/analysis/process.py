@@ -52,12 +52,16 @@ class WorkerProcess:
 
     def configure(self, config: DetectConfig) -> None:
         """Start a process when there is none, and give it the configuration; raises DetectionError."""
-        if self._process is None or self._process.poll() is not None:
-            self._start()
+        self.start()
         if self._config != config:
             self._config = None
             self._ask(config, _START_SECONDS)
             self._config = config
+
+    def start(self) -> None:
+        """Start a process when there is none; raises DetectionError."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
 
     def close(self) -> None:
         """End the process for good; a call under way fails."""

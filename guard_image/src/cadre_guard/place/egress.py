@@ -10,8 +10,9 @@ from cadre_guard.errors import GuardError
 
 log = logging.getLogger(__name__)
 
-_KNOCK_SECONDS = 2.0
-_ROUNDS = 2
+_KNOCK_SECONDS = 1.5
+"""Long enough for the kernel to send a lost first packet again, which it does after a second."""
+_ROUNDS, _APART_SECONDS = 2, 0.25
 REASON = "ProbeAnswered"
 Target = tuple[str, int]
 
@@ -30,12 +31,26 @@ async def require_sealed(targets: Sequence[Target]) -> None:
 
     Call it when the one way out works: silence in a dead network proves nothing.
     """
-    for _ in range(_ROUNDS):
-        answers = await asyncio.gather(*map(_answers, targets))
-        for target, answered in zip(targets, answers, strict=True):
-            if answered:
+    knocks = [
+        asyncio.create_task(_opened(target, turn * _APART_SECONDS))
+        for turn in range(_ROUNDS)
+        for target in targets
+    ]
+    try:
+        for knock in asyncio.as_completed(knocks):
+            target = await knock
+            if target is not None:
                 raise EgressOpenError(target)
+    finally:
+        for task in knocks:
+            task.cancel()
+        await asyncio.gather(*knocks, return_exceptions=True)
     log.info("egress is sealed", extra={"targets": len(targets)})
+
+
+async def _opened(target: Target, delay: float) -> Target | None:
+    await asyncio.sleep(delay)
+    return target if await _answers(target) else None
 
 
 async def _answers(target: Target) -> bool:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5
 _BACKLOG = 128
 _MESSAGE_CHARS = 200
+_SHIM = "cadre-shim"
 
 
 @contextlib.asynccontextmanager
@@ -38,6 +41,8 @@ async def open_place(settings: Settings) -> AsyncIterator[Desktop | Pod]:
         model = stack.enter_context(_listener(settings.pod.model, "CADRE_MODEL_LISTEN"))
         tools = stack.enter_context(_listener(settings.pod.tools, "CADRE_TOOL_LISTEN"))
         settings.pod.shared_dir.mkdir(parents=True, exist_ok=True)
+        if settings.pod.shim_target is not None:
+            _leave_shim(settings.pod.shim_target)
         host, port = model.getsockname()[:2]
         yield Pod(
             dialer=_dialer(settings.pod),
@@ -49,17 +54,16 @@ async def open_place(settings: Settings) -> AsyncIterator[Desktop | Pod]:
         )
 
 
-async def prove_sealed(pod: Pod, settings: PodSettings, controller: ControllerClient) -> None:
-    """Reach the controller as ourselves, then see that nothing else can be reached.
+async def prove_sealed(pod: Pod, settings: PodSettings) -> None:
+    """See that nothing but the controller, which answered, can be reached; only then may the agent start.
 
-    Raises EgressOpenError, and GuardError when the controller does not accept us.
+    Raises EgressOpenError.
     """
-    await _first_contact(controller, pod.closing)
-    if not settings.egress_probes:
+    if settings.egress_probes:
+        await require_sealed(settings.egress_probes)
+    else:
         log.warning("egress is not probed: CADRE_EGRESS_PROBES is empty")
-        return
-    await require_sealed(settings.egress_probes)
-    pod.sealed = True
+    pod.allow(sealed=bool(settings.egress_probes))
 
 
 def leave_word(settings: PodSettings, reason: str) -> None:
@@ -68,7 +72,8 @@ def leave_word(settings: PodSettings, reason: str) -> None:
         settings.termination_log.write_text(reason[:_MESSAGE_CHARS])
 
 
-async def _first_contact(controller: ControllerClient, closing: asyncio.Event) -> None:
+async def first_contact(controller: ControllerClient, closing: asyncio.Event) -> None:
+    """Reach the controller as ourselves; raises GuardError when it does not accept us."""
     while not closing.is_set():
         try:
             await controller.identity.bearer()
@@ -82,6 +87,13 @@ async def _first_contact(controller: ControllerClient, closing: asyncio.Event) -
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closing.wait(), _RETRY_SECONDS)
+
+
+def _leave_shim(target: Path) -> None:
+    try:
+        subprocess.run([_SHIM, "install", str(target)], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise ConfigurationError(f"CADRE_SHIM_TARGET: cannot leave {_SHIM} at {target}") from None
 
 
 def _dialer(settings: PodSettings) -> Dialer:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 _UNREACHABLE_AFTER = 60.0
 """Seconds without an agent after which it counts as broken; images are pulled before, not within them."""
 _RETRY_SECONDS = 0.1
+_UNMET_SECONDS = 20.0
+"""Seconds after which an agent that answers counts as started though we did not meet it: it may be frozen."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Pod:
     cwd: str
     sealed: bool
     """Whether the egress probe ran and nothing answered."""
+    judged: bool = False
+    """The network was looked at, and nothing in it forbids an agent."""
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
     """The agent may start: its keys are there and our endpoints listen."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +80,21 @@ class Pod:
     refused: bool = False
     """Whoever answers does not know our keys."""
     _missing_since: float | None = None
+    _answers_since: float | None = None
+    _expected: AgentBundle | None = None
+
+    def allow(self, *, sealed: bool) -> None:
+        """Let an agent start from now on."""
+        self.judged, self.sealed = True, sealed
+        if self._expected is not None:
+            self.expect(self._expected)
+
+    def expect(self, bundle: AgentBundle) -> None:
+        """Let the agent start, once one may, while we still load what its rules need; it is served later."""
+        self._expected = bundle
+        if self.judged and bundle.lifecycle == "Running" and not self.connected:
+            self._keys_for(home_rights(bundle))
+            self.prepared.set()
 
     async def seat(self, bundle: AgentBundle) -> PodSeat:
         """Connect; raises GuardError(AgentUnreachable, GuardDraining)."""
@@ -102,6 +121,17 @@ class Pod:
     def close(self) -> None:
         """Wait for no agent any more."""
         self.closing.set()
+
+    async def up(self) -> bool:
+        """It started: it answers, though we may not have met it; `healthy` judges it from then on."""
+        if self.refused:
+            return True
+        now = asyncio.get_running_loop().time()
+        if not await self.dialer.answers():
+            self._answers_since = None
+            return False
+        self._answers_since = self._answers_since or now
+        return now - self._answers_since >= _UNMET_SECONDS
 
     async def healthy(self) -> bool:
         """False = replace the agent: it knows other keys, hangs, or has been away for long."""

@@ -34,6 +34,7 @@ class PodProbes:
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/agent/health", self._agent_health)
         app.router.add_get("/agent/ready", self._agent_ready)
+        app.router.add_get("/agent/started", self._agent_started)
         app.router.add_get("/drain", self._drain)
         return app
 
@@ -49,6 +50,10 @@ class PodProbes:
 
     async def _agent_ready(self, request: web.Request) -> web.Response:
         return _answer(self._pod.connected and _willing(self._state), self._state)
+
+    async def _agent_started(self, request: web.Request) -> web.Response:
+        met = self._pod.connected and _willing(self._state)
+        return _answer(met or await self._pod.up(), self._state)
 
     async def _agent_health(self, request: web.Request) -> web.Response:
         return _answer(await self._pod.healthy(), self._state)

@@ -30,6 +30,8 @@ class PodSettings:
     egress_probes: tuple[Address, ...]
     drain_seconds: float
     termination_log: Path
+    shim_target: Path | None
+    """Where the agent's starter is left, for images that hold no shell; None = somebody else does that."""
 
 
 def read_pod_settings(environment: Mapping[str, str]) -> PodSettings:
@@ -46,6 +48,7 @@ def read_pod_settings(environment: Mapping[str, str]) -> PodSettings:
         egress_probes=reader.addresses("CADRE_EGRESS_PROBES"),
         drain_seconds=reader.seconds("CADRE_DRAIN_SECONDS", "1800"),
         termination_log=Path(reader.text("CADRE_TERMINATION_LOG", "/dev/termination-log")),
+        shim_target=Path(target) if (target := reader.text("CADRE_SHIM_TARGET", "")) else None,
     )
 
 

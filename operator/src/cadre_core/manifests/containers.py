@@ -30,12 +30,14 @@ _RESTRICTED: Json = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _AGENT_RESOURCES = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}}
-_SHIM_RESOURCES = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}}
 _GUARD_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}
 
 
 def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSettings) -> Json:
-    """Return the guard as a native sidecar: it starts before the agent and outlives it."""
+    """Return the guard as a native sidecar: it starts before the agent and outlives it.
+
+    It leaves the agent's starter in a volume, as an agent's image may hold no shell.
+    """
     return {
         "name": "guard",
         "image": settings.guard_image,
@@ -50,6 +52,7 @@ def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSet
         "securityContext": _RESTRICTED,
         "volumeMounts": [
             {"name": "shared", "mountPath": SHARED},
+            {"name": "shim", "mountPath": SHIM_DIR},
             {"name": "guard-state", "mountPath": STATE},
             {"name": "guard-tmp", "mountPath": "/tmp"},  # noqa: S108 - a mount point
             {"name": "identity", "mountPath": TOKEN_DIR, "readOnly": True},
@@ -68,23 +71,12 @@ def _guard_environment(agent: EffectiveAgent, spec: AgentSpec, settings: Cluster
         "CADRE_BOOTSTRAP_FILE": f"{TOKEN_DIR}/token",
         "CADRE_STATE_DIR": STATE,
         "CADRE_SHARED_DIR": SHARED,
+        "CADRE_SHIM_TARGET": _SHIM,
         "CADRE_AGENT_HOME": HOME,
         "CADRE_AGENT_TRANSPORT": "Goose" if (acp := _acp(spec)) is None else acp.transport.value,
         "CADRE_DRAIN_SECONDS": f"{drain:g}",
         "CADRE_EGRESS_PROBES": ",".join(settings.egress_probes),
         "CADRE_ANALYZER": spec.analyzer.value,
-    }
-
-
-def shim_container(settings: ClusterSettings) -> Json:
-    """Return the container that leaves the agent's starter behind: an agent's image may hold no shell."""
-    return {
-        "name": "shim",
-        "image": settings.guard_image,
-        "command": ["cadre-shim", "install", _SHIM],
-        "resources": _SHIM_RESOURCES,
-        "securityContext": _RESTRICTED,
-        "volumeMounts": [{"name": "shim", "mountPath": SHIM_DIR}],
     }
 
 
@@ -97,6 +89,7 @@ def agent_container(spec: AgentSpec, context_window: int, settings: ClusterSetti
         "command": _command(acp),
         "env": _env(_environment(spec, context_window)),
         "lifecycle": {"preStop": {"httpGet": {"path": "/drain", "port": GUARD_PORT}}},
+        "startupProbe": _probe("/agent/started", period=1, failures=120),
         "readinessProbe": _probe("/agent/ready", period=5, failures=3),
         "livenessProbe": _replaceable(),
         "resources": _resources(spec.resources.agent if spec.resources else None, _AGENT_RESOURCES),

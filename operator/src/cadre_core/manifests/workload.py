@@ -4,7 +4,7 @@ from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import Agent, Scaling
 from cadre_core.bundle import context_window
 from cadre_core.goose_settings import goose_config_yaml
-from cadre_core.manifests.containers import agent_container, guard_container, shim_container
+from cadre_core.manifests.containers import agent_container, guard_container
 from cadre_core.manifests.settings import GUARD_PORT, UID, ClusterSettings, Json, labels, metadata
 from cadre_core.model import EffectiveAgent, Snapshot
 
@@ -114,7 +114,7 @@ def _pod(snapshot: Snapshot, effective: EffectiveAgent, agent: Agent, settings: 
             "fsGroup": UID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [shim_container(settings), guard_container(effective, agent.spec, settings)],
+        "initContainers": [guard_container(effective, agent.spec, settings)],
         "containers": [agent_container(agent.spec, window, settings)],
         "volumes": _volumes(agent, settings),
     }
