@@ -45,7 +45,9 @@ class DetectConfig:
     allow_list: tuple[str, ...] = ()
     deny_list: tuple[Term, ...] = ()
     released: tuple[Term, ...] = ()
-    """Values that are no finding of the type (empty: of any type), unless they are denied."""
+    """Values that are no finding of the type (empty: of any type), unless they are denied or credentials."""
+    unreleasable: frozenset[str] = frozenset()
+    """Types that `released` never touches."""
     recognizers: tuple[Recognizer, ...] = ()
     entities: frozenset[str] = DEFAULT_ENTITIES
     """Built-in types to look for; ORGANIZATION and the PHI types must be named to be active."""
@@ -61,5 +63,9 @@ class DetectConfig:
 
     def revision(self) -> bytes:
         """A digest that changes whenever findings could (cache key)."""
-        fields = asdict(self) | {"entities": sorted(self.entities), "format": 3}
+        fields = asdict(self) | {
+            "entities": sorted(self.entities),
+            "unreleasable": sorted(self.unreleasable),
+            "format": 3,
+        }
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()

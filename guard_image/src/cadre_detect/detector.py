@@ -97,21 +97,24 @@ class Detector:
         return ner.opinions(text, lines, language) if language in self.config.languages else []
 
     def _filtered(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
-        """What reaches the threshold and lies in no allowed term; what is denied stays."""
+        """What reaches the threshold and lies in no allowed or released value; what is denied stays."""
         kept = [f for f in findings if self._counts(f)]
         allowed = self._allowed.scan(text)
-        released = {(f.start, f.end, f.entity_type) for f in self._released.scan(text)}
+        released = self._released.scan(text)
         if not allowed and not released:
             return kept
         denied = {(f.start, f.end) for f in self._denied.scan(text)}
         return [
             f
             for f in kept
-            if (f.start, f.end) in denied
-            or not (
-                _inside(f, allowed) or {(f.start, f.end, kind) for kind in (f.entity_type, "")} & released
-            )
+            if (f.start, f.end) in denied or not (_inside(f, allowed) or self._is_released(f, released))
         ]
+
+    def _is_released(self, finding: Finding, released: Iterable[Finding]) -> bool:
+        """Whether it is of a type that the value around it was released as; secrets never are."""
+        if finding.data_class == CREDENTIALS or finding.entity_type in self.config.unreleasable:
+            return False
+        return _inside(finding, (r for r in released if r.entity_type in (finding.entity_type, "")))
 
     def _counts(self, finding: Finding) -> bool:
         least = self._thresholds.get(finding.entity_type, self.config.threshold)

@@ -4,6 +4,8 @@ the command line, so that none of them finds what another does not know.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cadre_api.protocol.guard import GuardRecognizer, GuardRules, GuardTerm
 from cadre_detect.config import DetectConfig, Recognizer, Term
 from cadre_detect.custom import prepare
@@ -22,7 +24,10 @@ def detect_config(rules: GuardRules) -> DetectConfig:
         terms=_terms(rules.terms),
         allow_list=rules.allow_list,
         deny_list=(*(Term(text, DENY_LIST_ENTITY) for text in rules.deny_list), *_terms(rules.added)),
-        released=_terms(rules.released),
+        released=_terms(term for term in rules.released if _may_release(rules, term.entity_type)),
+        unreleasable=frozenset(
+            kind for kind, mode in rules.entity_actions.items() if mode == Mode.BLOCK.value
+        ),
         recognizers=tuple(_recognizer(each) for each in rules.recognizers),
         entities=frozenset((DEFAULT_ENTITIES | rules.entity_actions.keys()) - disabled),
         thresholds=tuple(sorted(rules.thresholds.items())),
@@ -53,7 +58,12 @@ def check_recognizer(recognizer: GuardRecognizer) -> str:
     return ""
 
 
-def _terms(terms: tuple[GuardTerm, ...]) -> tuple[Term, ...]:
+def _may_release(rules: GuardRules, entity_type: str) -> bool:
+    """What policy blocks, no person releases, whoever signed the rules."""
+    return rules.entity_actions.get(entity_type, rules.mode) != Mode.BLOCK.value
+
+
+def _terms(terms: Iterable[GuardTerm]) -> tuple[Term, ...]:
     return tuple(Term(term.text, term.entity_type) for term in terms)
 
 

@@ -33,7 +33,7 @@ def bundle_payload(snapshot: Snapshot, agent_key: str) -> dict[str, object]:
         "modelAlias": MODEL_ALIAS,
         "contextWindow": context_window(agent, snapshot.providers),
         "clearance": sorted(agent.guard.clearance),
-        "guard": guard_rules(snapshot, agent).model_dump(mode="json", by_alias=True),
+        "guard": guard_rules(snapshot, agent).model_dump(mode="json", by_alias=True, exclude_none=True),
         "concurrency": agent.concurrency,
         "turnTimeoutSeconds": TURN_TIMEOUT_SECONDS,
         "lifecycle": agent.lifecycle,

@@ -38,6 +38,7 @@ from cadre_controller.services.messages import MessageService
 from cadre_controller.services.pseudonyms import PseudonymService
 from cadre_controller.services.reminders import Reminders
 from cadre_controller.services.route_approvals import RouteApprovals
+from cadre_controller.services.rulings import RulingService
 from cadre_controller.services.schedules import ScheduleService
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
@@ -100,6 +101,7 @@ class Services:
     spans: SpanService
     freezer: Freezer
     freezes: FreezeService
+    rulings: RulingService
 
     async def ready(self) -> bool:
         """The database answers."""
@@ -202,6 +204,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         spans=SpanService(kernel),
         freezer=freezer,
         freezes=FreezeService(kernel, chart, directory, freezer, ttl),
+        rulings=RulingService(kernel, chart, directory),
     )
     return services, masker
 
@@ -223,6 +226,7 @@ def sweeps(services: Services, every: float) -> tuple[Sweep, ...]:
         Sweep("groups", every, lambda: services.groups.sweep(tenants())),
         Sweep("schedules", every, lambda: services.schedules.run_due(tenants())),
         Sweep("history", max(every, 600.0), lambda: services.history.sweep(tenants())),
+        Sweep("rulings", max(every, 5.0), lambda: services.rulings.sweep(tenants())),
         Sweep("state", max(every, 600.0), lambda: services.state.sweep(tenants())),
         Sweep("reservations", max(every, 5.0), lambda: services.budgets.sweep(tenants())),
         Sweep("budgets", max(every, 5.0), lambda: services.budget_reports.warn(tenants())),

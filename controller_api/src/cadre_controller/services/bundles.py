@@ -69,6 +69,7 @@ class BundleService:
         bundle = AgentBundle.model_validate(
             {
                 **payload,
+                "guard": self._chart.guard_rules(tenant, agent),
                 "generation": generation,
                 "digest": digest,
                 "issued_at": now,

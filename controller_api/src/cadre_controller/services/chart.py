@@ -22,6 +22,8 @@ from cadre_controller.services.chart_rows import (
 from cadre_controller.services.kernel import Facts, Kernel
 from cadre_controller.services.models import ApplyResult, LiveChart, PlanResult
 from cadre_controller.services.recognizers import recognizer_problems
+from cadre_controller.services.ruling_book import CHANNEL as RULINGS
+from cadre_controller.services.ruling_book import RulingBook
 from cadre_controller.store.work import RowMissing, Statement, Work
 from cadre_core.bundle import guard_rules
 from cadre_core.compile import compile_chart
@@ -58,21 +60,24 @@ class ChartService:
         self._unusable: dict[str, int] = {}
         """Tenant -> the stored generation that does not compile here, so that it is told once."""
         self._applying = asyncio.Lock()
+        self.rulings = RulingBook(kernel)
 
     async def start(self) -> None:
         """Load every tenant's chart from the store."""
         for row in await self._kernel.db.fetch((), "tenants"):
             await self._load(row["tenant"])
+        await self.rulings.refresh(self.tenants())
 
     async def follow(self) -> None:
-        """Keep up with what other processes apply, until cancelled or the process stops waiting."""
-        await self._kernel.wakeups.until((CHANNEL,), self._look, float("inf"))
+        """Keep up with what other processes apply and rule, until cancelled or the process stops waiting."""
+        await self._kernel.wakeups.until((CHANNEL, RULINGS), self._look, float("inf"))
 
     async def _look(self) -> None:
         try:
             await self.refresh()
         except CadreError as error:
             logger.warning("charts not read", extra={"reason": error.reason})
+        await self.rulings.look(self.tenants())
 
     async def refresh(self) -> None:
         """Load charts that another process has applied. Raises Unavailable."""
@@ -104,8 +109,8 @@ class ChartService:
         return found
 
     def guard_rules(self, tenant: str, agent: str) -> GuardRules:
-        """The agent's guard rules; without an agent of the chart, masking with the names of everyone in
-        it."""
+        """The agent's guard rules, with what is ruled for it now; without an agent of the chart, masking with
+        the names of everyone in it."""
         entry = self._entry(tenant)
         if agent not in entry.rules:
             snapshot = entry.live.snapshot
@@ -114,7 +119,7 @@ class ChartService:
             else:
                 rules = GuardRules(terms=_names(snapshot))
             entry.rules[agent] = rules
-        return entry.rules[agent]
+        return self.rulings.applied(tenant, entry.live.snapshot.agents.get(agent), entry.rules[agent])
 
     def people(self, tenant: str) -> People:
         """The persons of the chart by the spellings that name just one of them."""
@@ -133,8 +138,9 @@ class ChartService:
 
     def bundle_version(self, tenant: str, agent: str) -> tuple[int, str]:
         """(generation, digest) of the agent's bundle. Raises NotFound."""
-        self.agent(tenant, agent)
-        return self._entry(tenant).bundles[agent]
+        found = self.agent(tenant, agent)
+        generation, digest = self._entry(tenant).bundles[agent]
+        return generation + self.rulings.revision(tenant), self.rulings.digest(tenant, found, digest)
 
     def documents(self, tenant: str, kind: str) -> tuple[type_json, ...]:
         """Objects of a kind as applied. Raises NotFound(UnknownKind)."""

@@ -34,6 +34,8 @@ class GuardTerm(Message):
 
     text: str
     entity_type: str
+    until: datetime | None = None
+    """When it stops to count, for what a person ruled; None = as long as the bundle."""
 
 
 class GuardRecognizer(Message):

@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from cadre_api.protocol.guard import AgentBundle, GuardRules, IssueItem, IssueRequest, RestoreRequest
+from cadre_core.rulings import in_force
 from cadre_detect import (
     TOKEN_RE,
     Blocked,
@@ -20,6 +22,7 @@ from cadre_detect import (
 from cadre_detect.jsonwalk import DATA, Json, WalkRules
 from cadre_detect.masking import Entity, MaskPolicy, Mode, Scanned
 from cadre_detect.rules import data_class_of, detect_config, mask_policy
+from cadre_detect.terms import fold
 from cadre_guard.analysis.pool import AnalysisPool
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
@@ -57,22 +60,21 @@ class Masker:
         self._policy = MaskPolicy()
         self._basis = b""
         self._rules = GuardRules()
-
-    async def start(self) -> None:
-        """Start what reads texts, before its rules are known; raises GuardError."""
-        try:
-            await self.analysis.start()
-        except DetectionError as error:
-            raise GuardError(error.reason, "what reads texts does not start") from None
+        self._lapse: datetime | None = None
+        """When the next ruling of a person ends."""
 
     async def use(self, bundle: AgentBundle) -> None:
         """Compile the bundle's rules and load models; raises GuardError and keeps the old rules."""
         try:
-            policy, config = mask_policy(bundle.guard), detect_config(bundle.guard)
-            await self.analysis.prepare(config)
+            await self._compile(bundle.guard)
         except DetectionError as error:
             raise GuardError(error.reason, "the bundle's recognisers cannot be used") from None
-        self._config, self._policy, self._rules = config, policy, bundle.guard
+
+    async def _compile(self, stated: GuardRules) -> None:
+        rules, lapse = in_force(stated, datetime.now(UTC))
+        policy, config = mask_policy(rules), detect_config(rules)
+        await self.analysis.prepare(config)
+        self._config, self._policy, self._rules, self._lapse = config, policy, rules, lapse
         self._basis = config.revision() + repr(policy).encode()
 
     @property
@@ -87,13 +89,13 @@ class Masker:
 
     async def mask(self, pairs: SessionPairs, document: Json, rules: WalkRules = DATA) -> Masked:
         """The document with tokens for what must not leave; in doubt raises GuardRefusedError."""
-        config, policy, basis = self._config, self._policy, self._basis
-        if config is None:
+        if self._config is None:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
         try:
+            config, policy, basis = await self._in_force()
             reading = await self._off_loop(lambda: pairs.history.open(document, rules, basis))
             scanned = Scanned(await self.analysis.scan(config, reading.questions))
-            known, seen = pairs.known, pairs.learned
+            known, seen = pairs.known, _still_masked(pairs.learned, config)
             await self._off_loop(lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen))
             tokens = await self._tokens_for(pairs, reading.entities)
             masked = await self._off_loop(lambda: reading.apply(tokens))
@@ -115,7 +117,8 @@ class Masker:
         if self._config is None:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
         try:
-            found = (await self.analysis.scan(self._config, [(text, True)]))[text, True]
+            config, _policy, _basis = await self._in_force()
+            found = (await self.analysis.scan(config, [(text, True)]))[text, True]
         except DetectionError as error:
             raise GuardRefusedError(error.reason, "the text could not be checked") from None
         return records_of(found)
@@ -140,6 +143,13 @@ class Masker:
         """The same for a document."""
         return restore_json(document, pairs.values)
 
+    async def _in_force(self) -> tuple[DetectConfig, MaskPolicy, bytes]:
+        """What is asked now; a ruling ends at its time, also while no new bundle comes."""
+        if self._lapse is not None and self._lapse <= datetime.now(UTC):
+            await self._compile(self._rules)
+        assert self._config is not None
+        return self._config, self._policy, self._basis
+
     async def _tokens_for(self, pairs: SessionPairs, entities: Collection[Entity]) -> dict[Entity, str]:
         new = [entity for entity in entities if entity not in pairs.tokens]
         for start in range(0, len(new), _BATCH):
@@ -154,3 +164,11 @@ class Masker:
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _still_masked(learned: Sequence[Entity], config: DetectConfig) -> Sequence[Entity]:
+    """Values of the session that are masked wherever they stand: all but those released since."""
+    released = {(term.entity_type, fold(term.text)) for term in config.released}
+    if not released:
+        return learned
+    return [entity for entity in learned if (entity[0], fold(entity[1])) not in released]

@@ -1,4 +1,6 @@
-"""`cadre guard …`: what the guard would see and mask in a text, on this machine, without a controller."""
+"""`cadre guard …`: what the guard would see and mask in a text, on this machine, without a controller; and
+what people ruled about findings.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from rich.text import Text
 from cadre_local.batch import Batch
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command, Group
+from cadre_local.cli.rulings import add, list_rulings, release, revoke
 from cadre_local.errors import CadreError, Exit
 from cadre_local.masking import LocalMasker, entities, restore
 from cadre_local.render.masking import COLOURS, highlighted, masked_diff
@@ -31,7 +34,11 @@ _key_file = click.option(
 
 @click.group(cls=Group)
 def guard() -> None:
-    """Scan, mask and restore text on this machine."""
+    """Scan, mask and restore text on this machine; say what the guards of agents find wrongly, or miss."""
+
+
+for _command in (release, add, list_rulings, revoke):
+    guard.add_command(_command)
 
 
 @guard.command(cls=Command)

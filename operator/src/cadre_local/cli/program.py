@@ -41,7 +41,7 @@ COMMANDS = {
     "state": ("cadre_local.cli.state:state", "What agents keep between tasks: read, write, watch."),
     "trace": ("cadre_local.cli.trace:trace", "A task's trace over all programs."),
     "audit": ("cadre_local.cli.audit:audit", "Read, verify and export the audit chain."),
-    "guard": ("cadre_local.cli.guard:guard", "Scan and mask text on this machine."),
+    "guard": ("cadre_local.cli.guard:guard", "Scan and mask text; release or add a finding."),
     "completion": ("cadre_local.cli.completion:completion", "Print the completion script of a shell."),
 }
 ALIASES = {"tasks": "task", "workflows": "workflow"}

@@ -169,10 +169,10 @@ FROM newest n LEFT JOIN pinned p ON true;
 SELECT version, sealed, created_at FROM token_keys WHERE tenant = $1 ORDER BY created_at DESC, version DESC;
 
 -- name: rulings
-SELECT * FROM finding_rulings WHERE expires_at > $1 ORDER BY created_at, id;
+SELECT * FROM finding_rulings ORDER BY tenant, created_at, id;
 
--- name: ruling_purge
-DELETE FROM finding_rulings WHERE expires_at <= $1 RETURNING id;
+-- name: ruling_revisions
+SELECT tenant, revision FROM ruling_revisions;
 
 -- name: pseudonym_purge
 WITH gone AS (DELETE FROM pseudonyms WHERE expires_at <= $1 RETURNING tenant, token)

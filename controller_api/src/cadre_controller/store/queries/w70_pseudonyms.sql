@@ -55,3 +55,14 @@ DELETE FROM finding_rulings f
 USING unnest($1::int[], $2::text[], $3::text[]) AS r(ord, tenant, id)
 WHERE f.tenant = r.tenant AND f.id = r.id
 RETURNING r.ord;
+
+-- name: ruling_revise
+WITH r AS (
+    SELECT * FROM unnest($1::int[], $2::text[]) AS r(ord, tenant)
+), ins AS (
+    INSERT INTO ruling_revisions AS v (tenant, revision)
+    SELECT tenant, count(*) FROM r GROUP BY tenant
+    ON CONFLICT (tenant) DO UPDATE SET revision = v.revision + excluded.revision
+    RETURNING tenant
+)
+SELECT r.ord FROM r JOIN ins USING (tenant);
