@@ -25,6 +25,8 @@ from cadre_controller.gateways.model.gateway import ModelGateway
 from cadre_controller.gateways.model.health import ProviderHealth
 from cadre_controller.gateways.model.ledger import Ledger
 from cadre_controller.gateways.model.scan import EgressScan
+from cadre_controller.gateways.requests.reach import CheckedResolver
+from cadre_controller.gateways.requests.sender import RequestSender, request_session
 from cadre_controller.gateways.tools.gateway import ToolGateway
 from cadre_controller.gateways.tools.greeting import Greetings
 from cadre_controller.gateways.tools.mesh import MeshTools
@@ -33,6 +35,7 @@ from cadre_controller.ids import SortableIds
 from cadre_controller.metrics import Metrics
 from cadre_controller.ports import Clock
 from cadre_controller.refusals import ShuttingDown
+from cadre_controller.request_runner import RequestRunner
 from cadre_controller.services.assembly import ServiceConfig, Services, open_services
 from cadre_controller.settings import Settings
 from cadre_controller.telemetry import Tracing
@@ -92,11 +95,26 @@ async def open_runtime(settings: Settings, times: ForwardTimes | None = None) ->
             secret = settings.webhook_secret_file.read_bytes().strip()
             sender = asyncio.create_task(send_webhooks(services, http, settings.webhook_url, secret))
             stack.push_async_callback(_cancelled, sender)
+        await stack.enter_async_context(_requests(settings, services))
         runtime = _compose(settings, services, http, tracing, times or ForwardTimes())
         stack.push_async_callback(runtime.servers.close)
         greeter = asyncio.create_task(Greetings(runtime.servers, services.chart).run())
         stack.push_async_callback(_cancelled, greeter)
         yield runtime
+
+
+@asynccontextmanager
+async def _requests(settings: Settings, services: Services) -> AsyncIterator[None]:
+    """Send what workflows ask of services outside."""
+    listed = settings.private_hosts.includes
+    async with request_session(CheckedResolver(listed)) as http:
+        credentials = Credentials(os.environ, services.keystore.get_secret)
+        sender = RequestSender(http, credentials, listed)
+        runner = asyncio.create_task(RequestRunner(services.kernel, services.requests, sender.send).run())
+        try:
+            yield
+        finally:
+            await _cancelled(runner)
 
 
 def _compose(

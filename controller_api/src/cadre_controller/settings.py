@@ -22,6 +22,7 @@ _NAMES = {
     "log_level": "CADRE_LOG_LEVEL",
     "lease_ttl": "CADRE_LEASE_TTL",
     "local_hosts": "CADRE_LOCAL_HOSTS",
+    "private_hosts": "CADRE_PRIVATE_HOSTS",
     "login_key_file": "CADRE_LOGIN_KEY_FILE",
     "issuer_prefixes": "CADRE_ISSUER_PREFIXES",
     "tls_cert": "CADRE_TLS_CERT",
@@ -64,7 +65,8 @@ class Listen(BaseModel):
 
 
 class LocalHosts(BaseModel):
-    """Which model hosts count as local: chosen by the administrator, never by the provider itself."""
+    """Hosts that the administrator lists: model hosts that count as local, or private hosts that workflows
+    may ask."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -113,6 +115,8 @@ class Settings(BaseModel):
     log_level: str = "INFO"
     lease_ttl: float = Field(default=15, gt=0.1, le=600)
     local_hosts: LocalHosts = LocalHosts()
+    private_hosts: LocalHosts = LocalHosts()
+    """Private and local addresses, and hosts without TLS, that http steps may ask."""
     login_key_file: Path | None = None
     """Key that the operator signs login codes with; None = no sign-in by way of a cluster."""
     issuer_prefixes: Issuers = ()
@@ -138,7 +142,7 @@ class Settings(BaseModel):
     def _listen(cls, value: object) -> object:
         return Listen.parse(value) if isinstance(value, str) else value
 
-    @field_validator("local_hosts", mode="before")
+    @field_validator("local_hosts", "private_hosts", mode="before")
     @classmethod
     def _hosts(cls, value: object) -> object:
         return LocalHosts.parse(value) if isinstance(value, str) else value

@@ -140,6 +140,6 @@ def test_06_namespaces(opened: Callable[..., Company]) -> None:
 
 def test_07_processes(opened: Callable[..., Company]) -> None:
     yard = opened("https://idp.yard.example", "yard")
-    assert "13 created" in yard.done("root", "apply", "-f", "07-processes")
+    assert "14 created" in yard.done("root", "apply", "-f", "07-processes")
     yard.wait_phase("yard", "legal-1", "Starting")
     assert "Shipyard" in yard.done("nina", "status")

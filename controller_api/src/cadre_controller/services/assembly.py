@@ -44,6 +44,7 @@ from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.spans import SpanService
 from cadre_controller.services.state import StateService
 from cadre_controller.services.step_effects import StepEffects
+from cadre_controller.services.step_requests import StepRequests
 from cadre_controller.services.sweeps import Sweep, Sweeper
 from cadre_controller.services.tasks import TaskService
 from cadre_controller.services.webhooks import WebhookService
@@ -86,6 +87,7 @@ class Services:
     edits: Edits
     webhooks: WebhookService
     workflows: WorkflowService
+    requests: StepRequests
     messages: MessageService
     state: StateService
     history: HistoryService
@@ -172,7 +174,8 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
     intake = Intake(kernel, chart, dispatcher, sessions, budgets, RouteApprovals(kernel, chart), masker)
     tasks, groups = TaskService(kernel, intake, sessions, approvals), Groups(kernel)
     messages = MessageService(kernel, chart, sessions, masker, 2 * ttl)
-    effects = StepEffects(kernel, chart, tasks, approvals, messages, sessions)
+    requests = StepRequests(kernel, chart, masker, freezer)
+    effects = StepEffects(kernel, chart, tasks, approvals, messages, sessions, requests)
     services = Services(
         kernel=kernel,
         keystore=kernel.keystore,
@@ -189,6 +192,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         edits=Edits(chart, masker, pseudonyms),
         webhooks=WebhookService(kernel),
         workflows=WorkflowService(kernel, chart, sessions, masker, effects),
+        requests=requests,
         messages=messages,
         state=StateService(kernel, chart, sessions, masker),
         history=HistoryService(kernel, chart),

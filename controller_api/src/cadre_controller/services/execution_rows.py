@@ -18,7 +18,7 @@ from cadre_controller.store.work import Statement
 from cadre_core.workflow import Definition, Plan, Record, RunState, StepState
 
 FINAL = frozenset({RunState.SUCCEEDED.value, RunState.FAILED.value, RunState.CANCELLED.value})
-KINDS = ("task", "approval", "message", "wait", "data", "workflow")
+KINDS = ("task", "approval", "message", "wait", "data", "http", "workflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Begun:
 
     record: Record
     ref: str = ""
+    opening: tuple[Statement, ...] = ()
+    """Begins what it waits for, in the commit that records the step."""
 
 
 def kind_of(step: Step) -> str:
@@ -68,7 +70,7 @@ def channels_of(
             kept.pop(key, None)
         elif begun.ref:
             kept[key] = (kind_of(definition.by_name[begun.record.name]), begun.ref)
-    prefixes = {"task": "task", "approval": "approval", "workflow": "execution"}
+    prefixes = {"task": "task", "approval": "approval", "workflow": "execution", "http": "request"}
     return tuple(f"{prefixes[kind]}:{row['tenant']}:{ref}" for kind, ref in kept.values() if kind in prefixes)
 
 

@@ -1,4 +1,4 @@
-"""What the steps of a run do outside of it: tasks, approvals, messages, other runs.
+"""What the steps of a run do outside of it: tasks, approvals, messages, HTTP requests, other runs.
 
 Every effect is keyed by run, round, step and element, so that a look that was cut in the middle repeats none.
 """
@@ -20,6 +20,7 @@ from cadre_controller.services.intake import Origin
 from cadre_controller.services.kernel import Kernel, system_actor
 from cadre_controller.services.messages import MessageService
 from cadre_controller.services.sessions import SessionService
+from cadre_controller.services.step_requests import StepRequests
 from cadre_controller.services.task_rows import FINAL
 from cadre_controller.services.tasks import TaskService
 from cadre_controller.store.pool import Row
@@ -44,6 +45,7 @@ class StepEffects:
         approvals: ApprovalService,
         messages: MessageService,
         sessions: SessionService,
+        requests: StepRequests,
     ) -> None:
         self._kernel = kernel
         self._chart = chart
@@ -51,6 +53,7 @@ class StepEffects:
         self._approvals = approvals
         self._messages = messages
         self._sessions = sessions
+        self._requests = requests
 
     async def begin(self, row: Row, definition: Definition, actor: Actor, start: Start) -> Begun:
         """Begin a step that is no run of its own; its record says what it waits for."""
@@ -63,6 +66,9 @@ class StepEffects:
             return Begun(replace(record, state=StepState.SUCCEEDED, result={"sent": sent}, due=None))
         if step.approval is not None:
             return Begun(record, await self._approval(row, definition, actor, start))
+        if step.http is not None:
+            request_id, opening = self._requests.opening(row, definition, start, step.http, _key(row, start))
+            return Begun(record, request_id, (opening,))
         return Begun(record)
 
     async def look(self, row: Row, found: Row) -> Record | None:
@@ -74,6 +80,8 @@ class StepEffects:
             case "approval":
                 view = await self._approvals.get(row["tenant"], found["ref"])
                 return _decided(record, view.id, view.state, view.reason)
+            case "http":
+                return await self._requests.look(row["tenant"], record, found["ref"])
             case "workflow":
                 return await self._run_ended(row, record, found["ref"])
             case _:
@@ -86,6 +94,8 @@ class StepEffects:
             await self._tasks.cancel(actor, found["ref"])
         elif found["kind"] == "approval":
             await self._approvals.withdraw(actor, found["ref"])
+        elif found["kind"] == "http":
+            await self._requests.stop(row["tenant"], found["ref"])
 
     async def _task(
         self, row: Row, definition: Definition, actor: Actor, start: Start, task: TaskTemplate

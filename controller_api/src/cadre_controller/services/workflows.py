@@ -37,6 +37,7 @@ from cadre_controller.services.owners import owner
 from cadre_controller.services.run_follower import RunFollower
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.step_effects import StepEffects
+from cadre_controller.services.step_requests import CHANNEL
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work
 from cadre_core.canonical import digest
@@ -223,7 +224,8 @@ class WorkflowService:
         records = _records(rows) | {record.key: record for record in ended}
         following = plan(definition, Run(row["params"], records, row["cancelled"]), now)
         await self._stop(row, rows, following)
-        begun, statements, busy = await self._begin(row, definition, following)
+        begun, busy = await self._begin(row, definition, following)
+        statements = tuple(statement for b in begun for statement in b.opening)
         facts = [Begun(record) for record in (*ended, *following.records)]
         # what the planner found out counts more than how the effect ended meanwhile
         latest = {b.record.key: b for b in (*facts, *begun)}
@@ -261,28 +263,23 @@ class WorkflowService:
 
     async def _begin(
         self, row: Row, definition: Definition, following: Plan
-    ) -> tuple[tuple[Begun, ...], tuple[Statement, ...], bool]:
+    ) -> tuple[tuple[Begun, ...], bool]:
         """Begin what is to begin; a refusal fails the step, an overload puts it off."""
         begun: list[Begun] = []
-        statements: list[Statement] = []
         for start in following.starts:
             try:
                 actor = owner(self._chart, row["tenant"], row["requester"], row["person"])
                 if start.step.workflow is not None:
-                    child, opening = await self._child(row, definition, actor, start)
-                    statements += opening
-                    begun.append(child)
+                    begun.append(await self._child(row, definition, actor, start))
                 else:
                     begun.append(await self._effects.begin(row, definition, actor, start))
             except CadreError as refusal:
                 if refusal.status in _BUSY:
-                    return tuple(begun), tuple(statements), True
+                    return tuple(begun), True
                 begun.append(Begun(_refused(start, refusal)))
-        return tuple(begun), tuple(statements), False
+        return tuple(begun), False
 
-    async def _child(
-        self, row: Row, definition: Definition, actor: Actor, start: Start
-    ) -> tuple[Begun, tuple[Statement, ...]]:
+    async def _child(self, row: Row, definition: Definition, actor: Actor, start: Start) -> Begun:
         """A run that belongs to a step; it begins in the commit that records the step."""
         called = start.step.workflow
         assert called is not None
@@ -291,7 +288,7 @@ class WorkflowService:
         child_id = f"exe_{hashlib.sha256(key.encode()).hexdigest()[:26]}"
         opening = await self._opening(actor, other, dict(start.values), child_id, row)
         record = Record(start.step.name, start.item, StepState.RUNNING, due=start.due)
-        return Begun(record, child_id), opening
+        return Begun(record, child_id, opening)
 
     async def _opening(
         self,
@@ -353,7 +350,8 @@ class WorkflowService:
             facts = Facts({"steps": steps, "reason": following.reason, "round": row["round"]})
             actor = system_actor(tenant, "workflows")
             entries = [self._kernel.audit(actor, "workflow.look", target, following.state.value, facts)]
-        channels = (f"execution:{tenant}:{row['id']}",)
+        begins = any(s.query == "request_insert" for s in statements)
+        channels = (f"execution:{tenant}:{row['id']}", *([CHANNEL] if begins else []))
         return Work(tenant, statements, frozenset({target}), audit=tuple(entries), notify=channels)
 
     def _definition(self, row: Row) -> Definition:

@@ -60,11 +60,11 @@ class StepView(Message):
     item: int = -1
     """Place in the list; -1 = the step runs once."""
     kind: str
-    """task | approval | message | wait | data | workflow."""
+    """task | approval | message | wait | data | http | workflow."""
     state: str
     """Running | Succeeded | Failed | Skipped | Cancelled."""
     ref: str = ""
-    """Id of its task, approval or run."""
+    """Id of its task, approval, request or run."""
     result: object = None
     reason: str = ""
     message: str = ""

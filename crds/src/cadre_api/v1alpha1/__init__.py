@@ -128,6 +128,7 @@ from cadre_api.v1alpha1.workflow import (
     WorkflowSpec,
     WorkflowStatus,
 )
+from cadre_api.v1alpha1.workflow_http import HttpHeader, HttpMethod, HttpRequest
 
 KINDS: dict[str, type[Resource]] = {
     kind.__name__: kind
@@ -173,6 +174,9 @@ __all__ = [
     "GrantKind",
     "GuardClass",
     "GuardEntity",
+    "HttpHeader",
+    "HttpMethod",
+    "HttpRequest",
     "HttpServer",
     "Identity",
     "JsonObject",

@@ -18,6 +18,7 @@ from cadre_api.v1alpha1.common import (
     Status,
 )
 from cadre_api.v1alpha1.policy import Approval
+from cadre_api.v1alpha1.workflow_http import Host, HttpRequest
 
 Values = Annotated[dict[str, Cel], Field(max_length=32)]
 
@@ -68,11 +69,11 @@ class SubWorkflow(ApiModel):
 
 
 class Step(ApiModel):
-    """One step; exactly one of task, approval, message, wait, data and workflow is set."""
+    """One step; exactly one of task, approval, message, wait, data, http and workflow is set."""
 
     validations = (
-        exactly_one_of("task", "approval", "message", "wait", "data", "workflow"),
-        only_with("for_each", "task", "message"),
+        exactly_one_of("task", "approval", "message", "wait", "data", "http", "workflow"),
+        only_with("for_each", "task", "message", "http"),
     )
 
     name: Name
@@ -95,6 +96,8 @@ class Step(ApiModel):
     """Waits this long. Default: not set."""
     data: Cel | None = None
     """Works out a value from `params` and `steps`; its result is that value. Default: not set."""
+    http: HttpRequest | None = None
+    """Asks a service outside over HTTP; its result is `{status, body}`. Default: not set."""
     workflow: SubWorkflow | None = None
     """Runs another workflow to its end; its result has those of its last steps. Default: not set."""
     timeout: Duration | None = None
@@ -143,6 +146,9 @@ class WorkflowSpec(ApiModel):
     """What the workflow is for. Default: none."""
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=32), ListMap("name")] = ()
     """Inputs, readable as `params.name`. Default: none."""
+    hosts: Annotated[tuple[Host, ...], Field(max_length=32), ListSet()] = ()
+    """Hosts that its http steps may talk to, as `host` (port 443 of https, 80 of http) or `host:port`; a
+    redirect leads nowhere else either. Default: none."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=64), ListMap("name")]
     """The steps; order comes from dependsOn, not from the list."""
 

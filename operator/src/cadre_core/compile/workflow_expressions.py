@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import cel
 
-from cadre_api.v1alpha1 import Step, Workflow
+from cadre_api.v1alpha1 import HttpRequest, Step, Workflow
 from cadre_core.compile import celtext
 from cadre_core.compile.draft import Draft
 from cadre_core.load.errors import did_you_mean
@@ -33,6 +33,19 @@ def _expressions(step: Step) -> Iterator[tuple[str, str, bool]]:
     for kind, template in (("task", step.task), ("message", step.message), ("workflow", step.workflow)):
         for key, text in ((template.with_ or {}) if template is not None else {}).items():
             yield f"{kind}.with.{key}", text, True
+    if step.http is not None:
+        yield from _asked(step.http)
+
+
+def _asked(http: HttpRequest) -> Iterator[tuple[str, str, bool]]:
+    yield "http.url", http.url, True
+    for key, text in (http.query or {}).items():
+        yield f"http.query.{key}", text, True
+    for i, header in enumerate(http.headers):
+        if header.value is not None:
+            yield f"http.headers[{i}].value", header.value, True
+    if http.body is not None:
+        yield "http.body", http.body, True
 
 
 def _texts(step: Step) -> Iterator[tuple[str, str, frozenset[str]]]:

@@ -8,6 +8,7 @@ from cadre_api.v1alpha1 import Agent, ObjectRef, OrgNode, Person, Resource, Role
 from cadre_core.compile.draft import Draft, reference_key
 from cadre_core.compile.profiles import MergedProfile
 from cadre_core.compile.workflow_expressions import check_expressions
+from cadre_core.compile.workflow_requests import request_problems
 from cadre_core.load.errors import did_you_mean
 from cadre_core.workflow.definition import Definition, definition_of, layers
 from cadre_core.workflow.parameters import check_parameters
@@ -47,6 +48,8 @@ class _StepCheck:
             message = "a wait or a value takes no other time"
             self._refuse("timeout", "UselessTimeout", message, "leave timeout out")
         check_expressions(self._draft, self._workflow, self._definition, self._step, self._path)
+        for problem in request_problems(self._step.http, self._workflow.spec.hosts):
+            self._refuse(*problem)
 
     def _refuse(self, field: str, reason: str, message: str, fix: str) -> None:
         self._draft.refuse(self._workflow, f"{self._path}.{field}", reason, message, fix)

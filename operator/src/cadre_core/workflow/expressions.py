@@ -4,6 +4,7 @@ What could run long is refused when the chart is compiled."""
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 import cel
 
@@ -17,6 +18,8 @@ _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 class ExpressionError(Exception):
     """An expression that has no value; the text says why."""
+
+    reason: ClassVar[str] = "ExpressionError"
 
 
 def evaluate(text: str, variables: Mapping[str, object]) -> object:

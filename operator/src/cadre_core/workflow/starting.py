@@ -7,6 +7,7 @@ from cadre_api.units import parse_duration
 from cadre_api.v1alpha1 import Step
 from cadre_core.workflow.board import Board
 from cadre_core.workflow.expressions import ExpressionError, condition, evaluate, fill
+from cadre_core.workflow.request import request_values
 from cadre_core.workflow.run import WHOLE, Record, Start, StepState
 
 
@@ -23,7 +24,7 @@ def begin(board: Board, step: Step, now: datetime) -> tuple[tuple[Record, ...], 
         return (), (_start(board, step, WHOLE, None, now),)
     except ExpressionError as error:
         failed = Record(
-            step.name, WHOLE, StepState.FAILED, reason="ExpressionError", message=f"{step.name}: {error}"
+            step.name, WHOLE, StepState.FAILED, reason=error.reason, message=f"{step.name}: {error}"
         )
         return (failed,), ()
 
@@ -48,6 +49,8 @@ def _start(board: Board, step: Step, item: int, element: object, now: datetime) 
     values = {name: evaluate(text, variables) for name, text in sorted(given.items())}
     if step.approval is not None:
         values = _before(board, step)
+    if step.http is not None:
+        values = request_values(step.http, board.definition.spec.hosts, variables)
     text = (step.task.prompt if step.task else step.message.text if step.message else "") or ""
     due = _due(step, now)
     return Start(step, item, due, fill(text, {**board.params, **values}), values)

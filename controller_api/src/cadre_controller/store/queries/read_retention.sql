@@ -26,5 +26,7 @@ WITH gone AS (
     RETURNING e.id
 ), steps AS (
     DELETE FROM execution_steps s USING gone WHERE s.tenant = $1 AND s.execution_id = gone.id
+), requests AS (
+    DELETE FROM workflow_requests q USING gone WHERE q.tenant = $1 AND q.execution_id = gone.id
 )
 SELECT id FROM gone;

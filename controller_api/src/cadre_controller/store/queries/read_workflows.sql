@@ -19,9 +19,11 @@ WHERE e.state IN ('Running', 'Stopping') AND (
         LEFT JOIN tasks t ON t.tenant = s.tenant AND t.id = s.ref
         LEFT JOIN approvals a ON a.tenant = s.tenant AND a.id = s.ref
         LEFT JOIN executions c ON c.tenant = s.tenant AND c.id = s.ref
+        LEFT JOIN workflow_requests q ON q.tenant = s.tenant AND q.id = s.ref
         WHERE s.tenant = e.tenant AND s.execution_id = e.id AND s.round <= e.round AND s.current AND s.state = 'Running'
           AND (s.kind = 'task' AND (t.id IS NULL OR t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead'))
                OR s.kind = 'approval' AND a.state <> 'Pending'
+               OR s.kind = 'http' AND q.state = 'Ended'
                OR s.kind = 'workflow' AND c.state IN ('Succeeded', 'Failed', 'Cancelled'))))
 ORDER BY e.due_at NULLS FIRST, e.id LIMIT 200;
 
@@ -34,7 +36,16 @@ WHERE e.tenant = $1 AND e.id = $2 AND e.state IN ('Running', 'Stopping') AND (
         LEFT JOIN tasks t ON t.tenant = s.tenant AND t.id = s.ref
         LEFT JOIN approvals a ON a.tenant = s.tenant AND a.id = s.ref
         LEFT JOIN executions c ON c.tenant = s.tenant AND c.id = s.ref
+        LEFT JOIN workflow_requests q ON q.tenant = s.tenant AND q.id = s.ref
         WHERE s.tenant = e.tenant AND s.execution_id = e.id AND s.round <= e.round AND s.current AND s.state = 'Running'
           AND (s.kind = 'task' AND (t.id IS NULL OR t.state IN ('Succeeded', 'Failed', 'Cancelled', 'Dead'))
                OR s.kind = 'approval' AND a.state <> 'Pending'
+               OR s.kind = 'http' AND q.state = 'Ended'
                OR s.kind = 'workflow' AND c.state IN ('Succeeded', 'Failed', 'Cancelled'))));
+
+-- name: request_get
+SELECT * FROM workflow_requests WHERE tenant = $1 AND id = $2;
+
+-- name: requests_due
+-- To be sent, or cut while they were: their time to be recorded is over.
+SELECT * FROM workflow_requests WHERE state <> 'Ended' AND due_at <= $1 ORDER BY due_at, id LIMIT 200;
