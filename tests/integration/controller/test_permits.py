@@ -155,3 +155,30 @@ async def links_decide_once_for_whom_they_name(stand: Stand, asked: str, links: 
 
 async def _done(value: bool) -> bool:
     return value
+
+
+GUARD_TOOLS = "    - {name: mesh, builtin: Mesh}\n    - {name: guard, builtin: Guard}\n    - {name: desk,"
+GUARD_RULE = """    - name: look-first
+      effect: RequireApproval
+      actions: [CallTool]
+      resources: [{builtin: Guard}]
+      approval: {by: ReportingLine, role: Head, timeout: 1h, onTimeout: Deny}
+    - name: never-666"""
+
+
+async def test_a_change_of_the_guards_own_tool_reaches_the_guard_masked(stand: Stand) -> None:
+    text = stand.chart_text().replace("    - name: never-666", GUARD_RULE)
+    text = text.replace("    - {name: mesh, builtin: Mesh}\n    - {name: desk,", GUARD_TOOLS)
+    admin = await stand.person()
+    applied = await admin.post("/api/v1/apply", {"documents": [{"file": "chart.yaml", "text": text}]})
+    assert applied.status == 200, applied.text
+    held = await stand.held()
+    name, asked = "guard_detect", {"text": "something long"}
+    first = (await held.tool(name, asked, "g1", do="decide")).json
+    assert first["effect"] == "RequireApproval" and first["edited"] is None
+    decision = {"decision": "Approved", "arguments": {"text": f"less, of {IBAN}"}}
+    path = f"/api/v1/approvals/{first['approvalId']}/decision"
+    assert (await (await stand.person("bruno")).post(path, decision)).status == 200
+    second = await held.tool(name, asked, "g1", do="decide")
+    assert second.json["effect"] == "Allow" and IBAN not in second.text
+    assert "less, of IBANx" in str(second.json["edited"])

@@ -1,5 +1,6 @@
 """The guard's own tools: beside the agent's others, decided by policy, done without a text leaving."""
 
+import asyncio
 import json
 
 from cadre_detect.tokens import TOKEN_RE
@@ -110,3 +111,40 @@ async def test_programs_have_the_same_over_http(ports: Ports) -> None:
     assert (await _http(ports, "v1/privacy/detect", {"text": TEXT}, session="s9"))[1]["reason"] == "NoTurn"
     assert (await _http(ports, "v1/privacy/detect", [1]))[1]["reason"] == "BadBody"
     _never_left(ports)
+
+
+async def test_what_an_approver_wrote_instead_is_what_is_done(ports: Ports) -> None:
+    other = "other@acme.example"
+    edited = {"text": f"Only {ports.controller.token('EMAIL_ADDRESS', other)}, please."}
+    answers = [{"effect": "RequireApproval", "approvalId": "apr-1"}]
+
+    def decide(request: Json) -> Json:
+        written = {"effect": "Allow", "message": f"called with {json.dumps(edited)}", "edited": edited}
+        return answers.pop() if answers else written
+
+    ports.controller.decide = decide
+    loop = asyncio.get_running_loop()
+    ports.controller.approvals["apr-1"] = loop.create_future()
+    loop.call_soon(ports.controller.approvals["apr-1"].set_result, "Approved")
+
+    found = await _call(ports, "detect", text=TEXT)
+
+    (entity,) = found["structuredContent"]["entities"]  # type: ignore[index]
+    restored = f"Only {other}, please."
+    assert restored[entity["start"] : entity["end"]] == other
+    assert found["structuredContent"]["calledWith"] == {"text": restored}  # type: ignore[index]
+    assert "called with" in found["content"][0]["text"] and MAIL not in json.dumps(found)  # type: ignore[index]
+    status, masked = await _http(ports, "v1/privacy/process", {"text": TEXT})
+    assert (status, masked["calledWith"]) == (200, {"text": restored})
+    assert masked["masked"] == edited["text"]
+    _never_left(ports)
+
+
+async def test_a_person_who_says_no_is_obeyed(ports: Ports) -> None:
+    ports.controller.decide = lambda request: {"effect": "RequireApproval", "approvalId": "apr-2"}
+    ports.controller.approvals["apr-2"] = asyncio.get_running_loop().create_future()
+    ports.controller.approvals["apr-2"].set_result("Denied")
+
+    refused = await _call(ports, "detect", text=TEXT)
+
+    assert refused["isError"] and "said no" in json.dumps(refused)

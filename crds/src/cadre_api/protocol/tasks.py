@@ -270,3 +270,5 @@ class Evaluation(Message):
     """CamelCase: NotInProfile, DeniedByRule, ConditionError, SchemaMismatch, ApprovalRequired, Allowed …"""
     message: str = ""
     approval_id: str = ""
+    edited: type_json | None = None
+    """Arguments that an approver put in the place of a tool call's own, masked."""

@@ -63,6 +63,13 @@ class Masker:
         self._lapse: datetime | None = None
         """When the next ruling of a person ends."""
 
+    async def start(self) -> None:
+        """Start what reads texts, before its rules are known; raises GuardError."""
+        try:
+            await self.analysis.start()
+        except DetectionError as error:
+            raise GuardError(error.reason, "what reads texts does not start") from None
+
     async def use(self, bundle: AgentBundle) -> None:
         """Compile the bundle's rules and load models; raises GuardError and keeps the old rules."""
         try:

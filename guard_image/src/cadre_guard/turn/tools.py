@@ -110,15 +110,41 @@ class ToolGate:
     async def _run_here(
         self, turn: Turn, request: ToolCallRequest, tool: BundleTool, arguments: JsonObject
     ) -> ToolAnswer:
-        with self._telemetry.span("tool.decide", turn, tool=request.name) as trace:
-            evaluation = await until_stopped(turn, self._controller.decide(request, trace))
-        refusal = await self._settle(turn, evaluation)
-        if refusal:
-            turn.record.refusals[request.tool_call_id] = refusal
-            return _refused(refusal)
+        evaluation = await self._decided(turn, request)
+        if evaluation.effect is not Effect.ALLOW:
+            return _refused(turn.record.refusals[request.tool_call_id])
+        edited = await self._edited(turn, evaluation)
         with self._telemetry.span("tool.call", turn, tool=request.name):
-            answer = await until_stopped(turn, run_privacy_tool(self._masker, turn, tool, arguments))
-        return ToolAnswer([{"type": "text", "text": json.dumps(answer)}], structured=answer)
+            work = run_privacy_tool(self._masker, turn, tool, arguments if edited is None else edited)
+            answer = await until_stopped(turn, work)
+        texts = []
+        if edited is not None:
+            texts = [self._masker.restore_text(turn.pairs, evaluation.message)]
+            answer["calledWith"] = edited
+        content: list[Json] = [{"type": "text", "text": text} for text in (*texts, json.dumps(answer))]
+        return ToolAnswer(content, structured=answer)
+
+    async def _decided(self, turn: Turn, request: ToolCallRequest) -> Evaluation:
+        """Allow, or a refusal on record; after a person's yes it is asked again, for what they wrote."""
+        while True:
+            with self._telemetry.span("tool.decide", turn, tool=request.name) as trace:
+                evaluation = await until_stopped(turn, self._controller.decide(request, trace))
+            refusal = await self._settle(turn, evaluation)
+            if refusal:
+                turn.record.refusals[request.tool_call_id] = refusal
+                return evaluation.model_copy(update={"effect": Effect.DENY})
+            if evaluation.effect is Effect.ALLOW:
+                return evaluation
+
+    async def _edited(self, turn: Turn, evaluation: Evaluation) -> dict[str, Json] | None:
+        """The arguments that an approver put in the place of the asked ones, within the agent's clearance."""
+        if evaluation.edited is None:
+            return None
+        edited = _as_json(evaluation.edited)
+        await self._masker.fetch_values(turn.pairs, _strings(edited))
+        restored = self._masker.restore(turn.pairs, edited)
+        assert isinstance(restored, dict)
+        return restored
 
     async def _called(self, turn: Turn, request: ToolCallRequest) -> ToolCallResponse:
         with self._telemetry.span("tool.call", turn, tool=request.name) as trace:

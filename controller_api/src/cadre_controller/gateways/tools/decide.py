@@ -119,7 +119,7 @@ class ToolDecider:
             refusal = _deny(decision.reason, decision.message or "the rules have changed since")
             return replace(call, evaluation=refusal)
         message = f"{EDITED} {json.dumps(edited, ensure_ascii=False)}"
-        evaluation = call.evaluation.model_copy(update={"message": message})
+        evaluation = call.evaluation.model_copy(update={"message": message, "edited": edited})
         return replace(call, arguments=arguments, edited_hash=approval.edited_hash, evaluation=evaluation)
 
     async def _masked(
