@@ -32,7 +32,11 @@ MODES: dict[str, Object] = {
             "issuerPrefixes": {"oidc:": "https://idp.acme.example"},
             "scalerUsers": ["keda"],
         },
-        "controller": {"localHosts": ["10.0.0.0/8"], "acceptedGuardImages": ["cadre/guard:0"]},
+        "controller": {
+            "localHosts": ["10.0.0.0/8"],
+            "acceptedGuardImages": ["cadre/guard:0"],
+            "credentials": ["models", "erp.acme"],
+        },
         "networkPolicies": {
             "publicFrom": [{"namespaceSelector": {}}],
             "metricsFrom": [{"namespaceSelector": {}}],

@@ -21,6 +21,7 @@ def refusal(helm: Helm, values: Object) -> str:
         ({"images": {"guard": {"digest": "sha256:abc"}}}, ["/images/guard/digest", "sha256:"]),
         ({"backup": {"schedule": "daily"}}, ["/backup/schedule"]),
         ({"agentNamespaces": ["Acme_EU"]}, ["/agentNamespaces/0"]),
+        ({"controller": {"credentials": ["../keys"]}}, ["/controller/credentials/0"]),
         ({"controller": {"localHosts": ["ollama"]}}, ["/controller/localHosts/0"]),
         ({"identities": {"gitopsUsers": ["a,b"]}}, ["/identities/gitopsUsers/0"]),
         ({"protection": {"breakGlassGroup": "it's"}}, ["/protection/breakGlassGroup"]),
@@ -54,6 +55,17 @@ def test_images_come_from_where_the_values_say(helm: Helm) -> None:
     digest = "sha256:" + "a" * 64
     done = helm.template({"images": {"guard": {"digest": digest}}})
     assert f"cadre/guard@{digest}" in done.stdout
+
+
+def test_credentials_are_where_the_controller_looks(helm: Helm) -> None:
+    spec = helm.find("everything", "Deployment", "cadre-controller")["spec"]["template"]["spec"]
+    (controller,) = spec["containers"]
+    folder = next(e["value"] for e in controller["env"] if e["name"] == "CADRE_SECRET_DIR")
+    mounted = {m["name"]: m["mountPath"] for m in controller["volumeMounts"]}
+    volumes = {v["secret"]["secretName"]: v for v in spec["volumes"] if "secret" in v}
+    for name in ("models", "erp.acme"):
+        assert volumes[name]["secret"]["optional"] is True
+        assert mounted[volumes[name]["name"]] == f"{folder}/{name}"
 
 
 def test_random_secrets_are_only_made_where_none_is_named(helm: Helm) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -194,6 +195,20 @@ def test_a_credential_comes_from_the_environment_or_the_keystore() -> None:
     assert both.resolve(reference, "p") == "env"
     assert credentials({}, {"secret/open-ai/apiKey": "kept"}).resolve(reference, "p") == "kept"
     assert credentials({}, {}).resolve({}, "p") == ""
+
+
+def test_a_mounted_credential_is_the_one_that_is_there_now(tmp_path: Path) -> None:
+    file = tmp_path / "mounted" / "open-ai" / "apiKey"
+    file.parent.mkdir(parents=True)
+    (tmp_path / "other").write_text("another's")
+    held = credentials({"CADRE_SECRET_DIR": str(file.parents[1])}, {"secret/open-ai/apiKey": "kept"})
+    found = []
+    for content in ("first\n", "second", "", b"\xff"):
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        found.append(held.resolve({"secret": "open-ai", "key": "apiKey"}, "p"))
+    assert found == ["first", "second", "kept", "kept"]
+    with pytest.raises(Denied):
+        held.resolve({"secret": "..", "key": "other"}, "p")
 
 
 @pytest.mark.parametrize("reference", [{"secret": "s", "key": "k"}, {"vault": "p", "field": "f"}])

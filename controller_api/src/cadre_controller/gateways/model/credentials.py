@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from cadre_controller.errors import Denied
 
+_FOLDER = "CADRE_SECRET_DIR"
+_FILE_NAME = re.compile(r"(?!\.\.)[A-Za-z0-9._-]{1,253}")
+
 
 class Credentials:
-    """Looks a reference up in the environment, then in the keystore."""
+    """Looks a reference up in the environment, in a folder of mounted Secrets, then in the keystore."""
 
     def __init__(self, environment: Mapping[str, str], stored: Callable[[str], str | None]) -> None:
         self._environment = environment
@@ -25,11 +29,22 @@ class Credentials:
             )
         name, key = reference["secret"], reference.get("key", "")
         entry = f"secret/{name}/{key}"
-        value = self._environment.get(variable_of(name, key)) or self._stored(entry)
+        value = self._environment.get(variable_of(name, key)) or self._mounted(name, key)
+        value = value or self._stored(entry)
         if not value:
             fix = f"store it as {entry} in the keystore, or set {variable_of(name, key)}"
             raise Denied("CredentialMissing", f"the credential of {owner} is not set", fix)
         return value
+
+    def _mounted(self, name: str, key: str) -> str:
+        """`NAME/KEY` in the folder, where the cluster replaces what was rotated; empty when it is not there."""
+        folder = self._environment.get(_FOLDER, "")
+        if not folder or not _FILE_NAME.fullmatch(name) or not _FILE_NAME.fullmatch(key):
+            return ""
+        try:
+            return (Path(folder) / name / key).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
 
 def variable_of(name: str, key: str) -> str:
