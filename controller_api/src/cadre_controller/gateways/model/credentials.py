@@ -29,15 +29,15 @@ class Credentials:
             )
         name, key = reference["secret"], reference.get("key", "")
         entry = f"secret/{name}/{key}"
-        value = self._environment.get(variable_of(name, key)) or self._mounted(name, key)
-        value = value or self._stored(entry)
+        given = self._environment.get(variable_of(name, key)) or self._mounted(name, key)
+        value = given or self._stored(entry)
         if not value:
             fix = f"store it as {entry} in the keystore, or set {variable_of(name, key)}"
             raise Denied("CredentialMissing", f"the credential of {owner} is not set", fix)
         return value
 
     def _mounted(self, name: str, key: str) -> str:
-        """`NAME/KEY` in the folder, where the cluster replaces what was rotated; empty when it is not there."""
+        """`NAME/KEY` in the folder, where the cluster replaces what was rotated; empty when there is none."""
         folder = self._environment.get(_FOLDER, "")
         if not folder or not _FILE_NAME.fullmatch(name) or not _FILE_NAME.fullmatch(key):
             return ""
