@@ -32,6 +32,7 @@ from cadre_controller.gateways.tools.greeting import Greetings
 from cadre_controller.gateways.tools.mesh import MeshTools
 from cadre_controller.gateways.tools.servers import ToolServers
 from cadre_controller.ids import SortableIds
+from cadre_controller.mail_sender import send_mails
 from cadre_controller.metrics import Metrics
 from cadre_controller.ports import Clock
 from cadre_controller.refusals import ShuttingDown
@@ -96,6 +97,9 @@ async def open_runtime(settings: Settings, times: ForwardTimes | None = None) ->
             sender = asyncio.create_task(send_webhooks(services, http, settings.webhook_url, secret))
             stack.push_async_callback(_cancelled, sender)
         await stack.enter_async_context(_requests(settings, services))
+        if settings.mail_server is not None:
+            mailing = asyncio.create_task(send_mails(services, settings.mail_server))
+            stack.push_async_callback(_cancelled, mailing)
         runtime = _compose(settings, services, http, tracing, times or ForwardTimes())
         stack.push_async_callback(runtime.servers.close)
         greeter = asyncio.create_task(Greetings(runtime.servers, services.chart).run())

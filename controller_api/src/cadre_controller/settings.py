@@ -2,6 +2,8 @@
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -35,6 +37,11 @@ _NAMES = {
     "operator_account": "CADRE_OPERATOR_ACCOUNT",
     "webhook_url": "CADRE_WEBHOOK_URL",
     "webhook_secret_file": "CADRE_WEBHOOK_SECRET_FILE",
+    "smtp_server": "CADRE_SMTP_SERVER",
+    "smtp_tls": "CADRE_SMTP_TLS",
+    "smtp_user": "CADRE_SMTP_USER",
+    "smtp_password": "CADRE_SMTP_PASSWORD",
+    "mail_from": "CADRE_MAIL_FROM",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 
@@ -99,6 +106,29 @@ class LocalHosts(BaseModel):
         return any(address in network for network in self.networks)
 
 
+class SmtpTls(StrEnum):
+    """How a connection to the mail server is protected."""
+
+    START_TLS = "StartTls"
+    """From the second command on (RFC 3207)."""
+    IMPLICIT = "Implicit"
+    """From the first byte on (RFC 8314)."""
+    OFF = "Off"
+    """Not at all; for a server on the same machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mails are handed over, and who they are from."""
+
+    address: Listen
+    tls: SmtpTls
+    sender: str
+    user: str = ""
+    """Empty = no login."""
+    password: str = field(default="", repr=False)
+
+
 class Settings(BaseModel):
     """Everything the controller needs to start."""
 
@@ -136,8 +166,15 @@ class Settings(BaseModel):
     """Where approvals are told of; empty = nowhere."""
     webhook_secret_file: Path | None = None
     """Key of the webhook's signatures; needed with `webhook_url`."""
+    smtp_server: Listen | None = None
+    """Who takes mails to approvers; None = nobody."""
+    smtp_tls: SmtpTls = SmtpTls.START_TLS
+    smtp_user: str = ""
+    smtp_password: str = Field(default="", repr=False)
+    mail_from: str = Field(default="", pattern=r"^([^@\s]+@[^@\s<>]+)?$")
+    """Address that mails come from; needed with `smtp_server`."""
 
-    @field_validator("public_listen", "guard_listen", mode="before")
+    @field_validator("public_listen", "guard_listen", "smtp_server", mode="before")
     @classmethod
     def _listen(cls, value: object) -> object:
         return Listen.parse(value) if isinstance(value, str) else value
@@ -180,6 +217,13 @@ class Settings(BaseModel):
         return ClusterAccount(f"https://{host}:{self.kubernetes_port}", self.kubernetes_account_dir)
 
     @property
+    def mail_server(self) -> MailServer | None:
+        """None = no mails."""
+        if self.smtp_server is None:
+            return None
+        return MailServer(self.smtp_server, self.smtp_tls, self.mail_from, self.smtp_user, self.smtp_password)
+
+    @property
     def bootstrap_dir(self) -> Path | None:
         """Where the supervisor leaves one secret per agent; None without CADRE_HOME."""
         return self.home / "run" / "bootstrap" if self.home else None
@@ -212,6 +256,7 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(
             "CADRE_WEBHOOK_URL and CADRE_WEBHOOK_SECRET_FILE belong together; set both or neither"
         )
+    _check_mail(settings)
     if not settings.kubernetes:
         return
     if not settings.kubernetes_host:
@@ -220,3 +265,12 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError("CADRE_KUBERNETES and CADRE_DESKTOP exclude each other; leave one out")
     if not settings.guard_images:
         raise SettingsError("CADRE_GUARD_IMAGES is not set; without it no guard would be let in")
+
+
+def _check_mail(settings: Settings) -> None:
+    if (settings.smtp_server is None) != (not settings.mail_from):
+        raise SettingsError("CADRE_SMTP_SERVER and CADRE_MAIL_FROM belong together; set both or neither")
+    if bool(settings.smtp_user) != bool(settings.smtp_password):
+        raise SettingsError("CADRE_SMTP_USER and CADRE_SMTP_PASSWORD belong together; set both or neither")
+    if settings.smtp_user and settings.smtp_tls is SmtpTls.OFF:
+        raise SettingsError("CADRE_SMTP_TLS is Off, and a password is not sent so; set StartTls or Implicit")

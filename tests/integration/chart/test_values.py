@@ -23,6 +23,8 @@ def refusal(helm: Helm, values: Object) -> str:
         ({"agentNamespaces": ["Acme_EU"]}, ["/agentNamespaces/0"]),
         ({"controller": {"credentials": ["../keys"]}}, ["/controller/credentials/0"]),
         ({"controller": {"localHosts": ["ollama"]}}, ["/controller/localHosts/0"]),
+        ({"controller": {"privateHosts": ["erp"]}}, ["/controller/privateHosts/0"]),
+        ({"controller": {"mail": {"tls": "No"}}}, ["/controller/mail/tls"]),
         ({"identities": {"gitopsUsers": ["a,b"]}}, ["/identities/gitopsUsers/0"]),
         ({"protection": {"breakGlassGroup": "it's"}}, ["/protection/breakGlassGroup"]),
         ({"monitorng": {}}, ["'monitorng' not allowed"]),
@@ -55,6 +57,18 @@ def test_images_come_from_where_the_values_say(helm: Helm) -> None:
     digest = "sha256:" + "a" * 64
     done = helm.template({"images": {"guard": {"digest": digest}}})
     assert f"cadre/guard@{digest}" in done.stdout
+
+
+def test_mails_have_their_password_by_reference(helm: Helm) -> None:
+    mail = {
+        "server": "mail.example:587", "from": "cadre@example.com", "user": "cadre",
+        "passwordSecret": {"name": "mail"},
+    }  # fmt: skip
+    done = helm.template({"controller": {"mail": mail, "privateHosts": ["erp.lan:8443"]}})
+    assert '{secretKeyRef: {name: "mail", key: "password"}}' in done.stdout
+    for name, value in (("SMTP_SERVER", "mail.example:587"), ("PRIVATE_HOSTS", "erp.lan:8443")):
+        assert f'{{name: CADRE_{name}, value: "{value}"}}' in done.stdout
+    assert "CADRE_SMTP" not in helm.template({}).stdout
 
 
 def test_credentials_are_where_the_controller_looks(helm: Helm) -> None:

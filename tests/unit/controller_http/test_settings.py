@@ -54,6 +54,24 @@ def test_a_webhook_is_never_unsigned(tmp_path: Path) -> None:
     assert from_environment({**MINIMAL, **both}).webhook_secret_file == key
 
 
+def test_mails_have_a_server_a_sender_and_no_password_without_tls() -> None:
+    mail = {"CADRE_SMTP_SERVER": "mail.example:587", "CADRE_MAIL_FROM": "cadre@example.com"}
+    login = {"CADRE_SMTP_USER": "cadre", "CADRE_SMTP_PASSWORD": "open sesame"}
+    server = from_environment({**MINIMAL, **mail, **login}).mail_server
+    assert server is not None and str(server.address) == "mail.example:587" and "sesame" not in repr(server)
+    assert from_environment(MINIMAL).mail_server is None
+    for wrong in (
+        {"CADRE_MAIL_FROM": "cadre@example.com"},
+        {"CADRE_SMTP_SERVER": "mail.example:587"},
+        {**mail, "CADRE_SMTP_USER": "cadre"},
+        {**mail, **login, "CADRE_SMTP_TLS": "Off"},
+        {**mail, "CADRE_SMTP_TLS": "Maybe"},
+        {**mail, "CADRE_SMTP_SERVER": "mail.example"},
+    ):
+        with pytest.raises(SettingsError, match="CADRE_"):
+            from_environment({**MINIMAL, **wrong})
+
+
 def test_a_secret_never_shows_in_the_settings_text() -> None:
     settings = from_environment({**MINIMAL, "CADRE_KEYSTORE_PASSPHRASE": "open sesame"})
     assert "sesame" not in repr(settings)

@@ -33,6 +33,7 @@ from cadre_controller.services.intents import IntentService
 from cadre_controller.services.kernel import Kernel
 from cadre_controller.services.leases import LeaseService
 from cadre_controller.services.live_states import LiveStates
+from cadre_controller.services.mails import MailService
 from cadre_controller.services.masking import DetectMasker
 from cadre_controller.services.messages import MessageService
 from cadre_controller.services.pseudonyms import PseudonymService
@@ -86,6 +87,7 @@ class Services:
     reminders: Reminders
     edits: Edits
     webhooks: WebhookService
+    mails: MailService
     workflows: WorkflowService
     requests: StepRequests
     messages: MessageService
@@ -191,6 +193,7 @@ def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMask
         reminders=Reminders(kernel, chart, approvals),
         edits=Edits(chart, masker, pseudonyms),
         webhooks=WebhookService(kernel),
+        mails=MailService(kernel, chart, approvals),
         workflows=WorkflowService(kernel, chart, sessions, masker, effects),
         requests=requests,
         messages=messages,

@@ -1,9 +1,10 @@
-"""Approvers hear of what waits for them: at once, again as the time runs out, and outside by a webhook."""
+"""Approvers hear of what waits for them: at once, again as the time runs out, and by webhook or mail."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from cadre_api.protocol.messages import MessageType, Severity
+from cadre_controller.services import mails, webhooks
 from cadre_controller.services.approval_links import new_link
 from cadre_controller.services.approvals import ApprovalService
 from cadre_controller.services.chart import ChartService
@@ -25,6 +26,8 @@ class Reminders:
         self._approvals = approvals
         self.webhook = False
         """Whether somebody outside is told too."""
+        self.mail = False
+        """Whether each approver with an address is told by mail too."""
 
     async def sweep(self, tenants: Sequence[str]) -> int:
         """Tell the approvers of everything that is due; returns how many approvals."""
@@ -46,6 +49,8 @@ class Reminders:
         statements += [self._message(row, person) for person in people]
         if self.webhook:
             statements += self._notification(row, people)
+        if self.mail:
+            statements += self._mails(row, people)
         channels = tuple(channel_of(tenant, person) for person in people)
         try:
             await kernel.submit(Work(tenant, tuple(statements), notify=channels))
@@ -80,6 +85,26 @@ class Reminders:
             "links": {person: code for person, (code, _) in links.items()},
             "expiresAt": row["expires_at"].isoformat(),
         }
-        note = (tenant, self._kernel.ids.new("ntf"), "webhook", "approvals", dump(body))
+        note = (tenant, self._kernel.ids.new("ntf"), webhooks.KIND, "approvals", dump(body))
         kept = Statement("notification_insert", (*note, self._kernel.clock.now()))
         return [kept, *(statement for _, statement in links.values())]
+
+    def _mails(self, row: Row, people: Sequence[str]) -> list[Statement]:
+        """One for each approver who has an address, each with a link of its own."""
+        live, tenant = self._chart.current(row["tenant"]), row["tenant"]
+        statements: list[Statement] = []
+        for person in people:
+            if not live.snapshot.persons[live.persons_by_id[person]].email:
+                continue
+            code, link = new_link(tenant, row["id"], person, row["expires_at"])
+            body = {
+                "approvalId": row["id"],
+                "agent": row["agent"],
+                "about": row["tool"] or row["step_id"] or row["kind"],
+                "reminder": row["reminders"] > 0,
+                "link": code,
+                "expiresAt": row["expires_at"].isoformat(),
+            }
+            note = (tenant, self._kernel.ids.new("ntf"), mails.KIND, person, dump(body))
+            statements += [Statement("notification_insert", (*note, self._kernel.clock.now())), link]
+        return statements

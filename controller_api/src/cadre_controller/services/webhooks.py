@@ -14,6 +14,7 @@ from cadre_controller.store.work import Statement, Work
 Post = Callable[[bytes, Mapping[str, str]], Awaitable[str]]
 """Sends a body with headers; answers why it was not taken, empty when it was."""
 
+KIND = "webhook"
 MAX_ATTEMPTS = 12
 _BASE = timedelta(seconds=10)
 _LONGEST = timedelta(hours=3)
@@ -27,20 +28,25 @@ class WebhookService:
 
     async def sweep(self, tenants: Sequence[str], post: Post, secret: bytes) -> int:
         """Send what is due; returns how many were taken."""
-        rows = await self._kernel.db.fetch(tenants, "notifications_due", self._kernel.clock.now())
+        now = self._kernel.clock.now()
+        rows = await self._kernel.db.fetch(tenants, "notifications_due", now, KIND)
         return sum([await self._send(row, post, secret) for row in rows])
 
     async def _send(self, row: Row, post: Post, secret: bytes) -> bool:
         body = json.dumps(row["body"], ensure_ascii=False, separators=(",", ":")).encode()
         error = await post(body, signed_headers(row["id"], self._kernel.clock.now(), body, secret))
-        now, key = self._kernel.clock.now(), (row["tenant"], row["id"])
-        statement = Statement("notification_sent", (*key, now))
-        if error:
-            due = now + min(_BASE * 2 ** row["attempts"], _LONGEST)
-            last = row["attempts"] + 1 >= MAX_ATTEMPTS
-            statement = Statement("notification_failed", (*key, due, error[:200], last, now))
-        await self._kernel.submit(Work(row["tenant"], (statement,)))
+        await self._kernel.submit(Work(row["tenant"], (told(row, self._kernel.clock.now(), error),)))
         return not error
+
+
+def told(row: Row, now: datetime, error: str, *, final: bool = False) -> Statement:
+    """Records that a notification was taken, or why not (`error`) and when it goes again; `final` = never."""
+    key = (row["tenant"], row["id"])
+    if not error:
+        return Statement("notification_sent", (*key, now))
+    due = now + min(_BASE * 2 ** row["attempts"], _LONGEST)
+    last = final or row["attempts"] + 1 >= MAX_ATTEMPTS
+    return Statement("notification_failed", (*key, due, error[:200], last, now))
 
 
 def signed_headers(message_id: str, now: datetime, body: bytes, secret: bytes) -> dict[str, str]:

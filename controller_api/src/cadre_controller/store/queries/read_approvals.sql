@@ -14,7 +14,7 @@ WHERE a.state = 'Pending' AND coalesce(a.remind_at, a.requested_at) <= $1 ORDER 
 
 -- name: notifications_due
 SELECT * FROM notifications
-WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 50;
+WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= $1 AND kind = $2 ORDER BY due_at LIMIT 50;
 
 -- name: link_find
 SELECT approval_id FROM approval_links

@@ -42,6 +42,13 @@ WITH r AS (
 )
 SELECT r.ord FROM r JOIN ins USING (tenant, id);
 
+-- name: notification_claim
+-- Only one controller tells; what it was cut in is told again when the time is over.
+UPDATE notifications n SET due_at = r.until
+FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS r(ord, tenant, id, due_at, until)
+WHERE n.tenant = r.tenant AND n.id = r.id AND n.due_at = r.due_at AND n.sent_at IS NULL AND n.failed_at IS NULL
+RETURNING r.ord;
+
 -- name: notification_sent
 UPDATE notifications n SET sent_at = r.at, attempts = n.attempts + 1, body = '{}'::jsonb
 FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[]) AS r(ord, tenant, id, at)
