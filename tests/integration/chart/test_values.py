@@ -1,8 +1,11 @@
 """Wrong values are refused before anything is installed, by a message that names the value and the fix."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.integration.chart.rendering import MODES, Helm, Object
+from tests.integration.chart.rendering import CHART, MODES, Helm, Object
+from tests.support.kube import KubeServer
 
 
 def refusal(helm: Helm, values: Object) -> str:
@@ -80,6 +83,21 @@ def test_credentials_are_where_the_controller_looks(helm: Helm) -> None:
     for name in ("models", "erp.acme"):
         assert volumes[name]["secret"]["optional"] is True
         assert mounted[volumes[name]["name"]] == f"{folder}/{name}"
+
+
+@pytest.mark.kube
+def test_an_authority_that_an_earlier_operator_made_is_left_to_it(
+    helm: Helm, kube_server: KubeServer, tmp_path: Path
+) -> None:
+    client = kube_server.client()
+    client.post("/api/v1/namespaces", {"metadata": {"name": "earlier"}})
+    authority = {"metadata": {"name": "cadre-ca"}, "data": {"ca.crt": "held"}}
+    client.post("/api/v1/namespaces/earlier/configmaps", authority)
+    config = kube_server.write_kubeconfig(tmp_path / "kubeconfig")
+    at = (str(CHART), "--namespace=earlier", f"--kubeconfig={config}", "--dry-run=server")
+    done = helm.run("install", "cadre", *at, "--skip-crds")
+    assert done.returncode == 0, done.stderr
+    assert "kind: ConfigMap\nmetadata:\n  name: cadre-ca\n" not in done.stdout
 
 
 def test_random_secrets_are_only_made_where_none_is_named(helm: Helm) -> None:
