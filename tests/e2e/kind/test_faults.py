@@ -16,6 +16,7 @@ from tests.e2e.kind.test_story import approve, asked_of, begin
 pytestmark = pytest.mark.timeout(1800)
 
 Kill = Callable[[Kubectl], None]
+_NAMESPACES = (NAMESPACE, acme.NAMESPACE, acme.STAND_INS)
 
 
 def _leader(kubectl: Kubectl) -> None:
@@ -36,11 +37,23 @@ def _postgres(kubectl: Kubectl) -> None:
     _kill(kubectl, NAMESPACE, "cadre-postgres-0", "postgres")
 
 
+def _node(kubectl: Kubectl) -> None:
+    """Every process of the cluster dies at once, the API server and etcd among them."""
+    before = _running(kubectl)
+    docker("restart", "--time", "0", NODE)
+    wait_for("the API server is back", lambda: kubectl.succeeds("get", "--raw", "/readyz", timeout=20), 240)
+    wait_for("every container runs again", lambda: _again(kubectl, before), 300)
+    wait_for("every agent is Ready", lambda: acme.ready(kubectl), 300)
+    for name in ("cadre-operator", "cadre-controller"):
+        kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
 KILLS: dict[str, Kill] = {
     "leader": _leader,
     "controller": _controller,
     "guard": _guard,
     "postgres": _postgres,
+    "node": _node,
 }
 
 
@@ -58,6 +71,18 @@ def test_the_story_ends_once_though_a_part_is_killed(lab: Lab, company: People, 
     wait_for("every agent is Ready", lambda: acme.ready(kubectl), 180)
     for name in ("cadre-operator", "cadre-controller"):
         kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
+def _again(kubectl: Kubectl, before: set[str]) -> bool:
+    now = _running(kubectl)
+    return not before & now and len(now) >= len(before)
+
+
+def _running(kubectl: Kubectl) -> set[str]:
+    """The ids of all containers that run for the company, as far as the API server knows."""
+    pods = [pod for name in _NAMESPACES for pod in kubectl.get("pods", "-n", name)["items"]]
+    every = [item for pod in pods for item in _containers(pod["status"])]
+    return {str(item["containerID"]) for item in every if "running" in item["state"]}
 
 
 def _containers(status: Json) -> list[Json]:
