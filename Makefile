@@ -1,6 +1,7 @@
 # Every target sets up what it needs: Python >= 3.11, make and npm are all a fresh machine must have.
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# in the order of testpaths, which ends with the short ones: files of a folder share servers
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed

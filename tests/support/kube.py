@@ -258,9 +258,9 @@ def _wait_ready(server: KubeServer, process: subprocess.Popen[bytes], log: Path)
     wait_until("kube-apiserver to be ready", ready, seconds=240)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kube_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeServer]:
-    """A real, empty API server for the session; skips, with the reason, where it cannot be built."""
+    """A real, empty API server for a folder of tests; skips, with the reason, where it cannot be built."""
     with ExitStack() as stack:
         try:
             server = stack.enter_context(running_kube(tmp_path_factory.mktemp("kube")))

@@ -96,11 +96,9 @@ async def test_a_human_is_asked_and_the_answer_comes_back(stand: Stand) -> None:
     call = asks.tool("mesh_request_approval", {"payload": "May I?", "stepId": "s1"})
     waiting = asyncio.create_task(call)
     anna = await stand.person("anna")
-    for _ in range(100):
-        items = (await anna.get("/api/v1/approvals?state=Pending"))["items"]
-        if items:
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while not (items := (await anna.get("/api/v1/approvals?state=Pending"))["items"]):
+            await asyncio.sleep(0.05)
     assert json.dumps(items[0]["arguments"]).find("May I?") > 0  # type: ignore[index]
     decided = await anna.post(f"/api/v1/approvals/{items[0]['id']}/decision", {"decision": "Approved"})  # type: ignore[index]
     assert decided.status == 200, decided.text

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.controller.stand import DESKTOP_SECRET, Stand, open_stand, settings, write_secrets
+from tests.integration.controller.stand import (
+    DESKTOP_SECRET,
+    Stand,
+    open_stand,
+    settings,
+    until,
+    write_secrets,
+)
 from tests.support.ports import free_port
 from tests.support.scripted import Scripted
 
@@ -38,7 +45,7 @@ def environment(root: Path, database: str, **more: str) -> dict[str, str]:
 
 def refused(env: dict[str, str]) -> str:
     """The one line of a controller that does not start."""
-    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert len(lines) == 1 and lines[0].startswith("cadre-controller: "), done.stderr
@@ -86,11 +93,11 @@ def test_it_serves_logs_as_json_and_stops_cleanly(tmp_path: Path, database: str)
         request = urllib.request.Request(
             f"{url}/api/v1/auth/token", grant, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             assert json.load(answer)["person"] == ""
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     lines = [json.loads(line) for line in errors.splitlines()]
     assert [line["message"] for line in lines] == ["serving", "stopping", "stopped"]
@@ -98,10 +105,10 @@ def test_it_serves_logs_as_json_and_stops_cleanly(tmp_path: Path, database: str)
 
 
 def wait_ready(url: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
-            urllib.request.urlopen(f"{url}/ready", timeout=2).close()
+            urllib.request.urlopen(f"{url}/ready", timeout=10).close()
             return
         except OSError:
             assert time.monotonic() < deadline
@@ -125,7 +132,7 @@ async def test_a_stop_ends_long_polls_and_streams_but_finishes_calls(
         asyncio.create_task(held.chat("please-think", "a", stream=True)),
         asyncio.create_task(held.chat("please-think", "b")),
     ]
-    await asyncio.sleep(0.4)
+    await until(lambda: _has_both(model))
     started = time.monotonic()
     serving = stand.serving
     stop = asyncio.create_task(_stop(serving.runtime))
@@ -136,6 +143,10 @@ async def test_a_stop_ends_long_polls_and_streams_but_finishes_calls(
     assert replies[0]["leases"] == []
     assert "[DONE]" in replies[3].text and "I thought." in replies[4].text
     await opened.__aexit__(None, None, None)
+
+
+async def _has_both(model: Scripted) -> bool:
+    return len(await asyncio.to_thread(model.requests)) == 2
 
 
 async def _stop(runtime) -> None:  # type: ignore[no-untyped-def]  # what main does first

@@ -22,7 +22,7 @@ from tests.support.goose import find_goose
 from tests.support.ports import free_port
 
 ACME = Path(__file__).parents[3] / "examples" / "01-acme"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a condition may take before the test gives up; no test asserts how long anything takes."""
 
 

@@ -68,7 +68,7 @@ def test_ctrl_c_at_any_moment_stops_cleanly(place: Installation, moment: str) ->
     starting = start(place, "--foreground")
     until(lambda: moment in steps(place), place.logs)
     starting.send_signal(signal.SIGINT)
-    assert starting.wait(timeout=60) == 130
+    assert starting.wait(timeout=120) == 130
     starting.communicate()
     place.none_left()
 
@@ -80,7 +80,7 @@ def test_foreground_stays_until_ctrl_c(place: Installation) -> None:
     )
     assert running.poll() is None
     os.kill(running.pid, signal.SIGINT)
-    assert running.wait(timeout=60) == 130
+    assert running.wait(timeout=120) == 130
     running.communicate()
     place.none_left()
 

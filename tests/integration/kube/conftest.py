@@ -9,7 +9,7 @@ from tests.support.kube import KubeServer
 from tests.support.kube import kube_server as kube_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(kube_server: KubeServer) -> Iterator[Cluster]:
     """An admin's view of a server that has the CRDs, established."""
     client = kube_server.client()

@@ -13,7 +13,7 @@ from tests.support.kube import kube_server as kube_server
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prepared(kube_server: KubeServer) -> KubeServer:
     """A server with CRDs; the group `staff` may do everything with our kinds, as the chart's roles allow."""
     client = kube_server.client()
@@ -50,6 +50,17 @@ def site(prepared: KubeServer, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def acme(site: Site) -> Site:
     """A site with the example company in force, under one running operator."""
+    return _in_force(site)
+
+
+@pytest.fixture(scope="module")
+def company(prepared: KubeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for the tests of a module that leave it whole, whatever they edit."""
+    with open_site(prepared, tmp_path_factory.mktemp("shared")) as opened:
+        yield _in_force(opened)
+
+
+def _in_force(site: Site) -> Site:
     site.create_acme()
     site.operator()
     site.wait_acme()

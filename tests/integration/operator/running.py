@@ -73,6 +73,12 @@ class Operator:
         values = [line.rsplit(" ", 1) for line in lines if line.startswith((f"{name}{{", f"{name} "))]
         return sum(float(value) for _, value in values)
 
+    def is_busy(self) -> bool:
+        """Whether it works on something; one that looks at everything all the time is not asked."""
+        if self.process is None or "CADRE_RESYNC_SECONDS" in self.env:
+            return False
+        return self.metric("cadre_queue_oldest_seconds") + self.metric("cadre_queue_running") > 0
+
     def logs(self) -> list[dict[str, Any]]:
         """Return what it logged."""
         found = []
@@ -116,7 +122,6 @@ def operator(folder: Path, kubeconfig: Path, identity: str = "one", **env: str) 
         "CADRE_WEBHOOK_LISTEN": f"127.0.0.1:{webhook}",
         "CADRE_WEBHOOK_URL": f"https://127.0.0.1:{webhook}",
         "CADRE_LEASE_SECONDS": "3",
-        **{k: v for k, v in os.environ.items() if k.startswith("COVERAGE")},
         **env,
     }
     replica = Operator(

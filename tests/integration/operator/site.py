@@ -83,12 +83,15 @@ class Site:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the operator writes nothing for a while."""
+        """Wait until the operator has nothing to do and writes nothing, the longer the slower all is here."""
         last, since = len(self.proxy.changes()), time.monotonic()
-        deadline = since + 120
-        while time.monotonic() - since < 1.0:
+        deadline, quiet = since + 120, 1.0
+        while time.monotonic() - since < quiet:
             time.sleep(0.1)
-            if len(self.proxy.changes()) != last:
+            asked = time.monotonic()
+            busy = any(one.is_busy() for one in self.replicas)
+            quiet = max(quiet, 10 * (time.monotonic() - asked))
+            if busy or len(self.proxy.changes()) != last:
                 last, since = len(self.proxy.changes()), time.monotonic()
             assert time.monotonic() < deadline, f"still writing: {self.proxy.changes()[-5:]}"
 

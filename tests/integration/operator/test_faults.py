@@ -64,63 +64,6 @@ def test_a_leader_that_cannot_reach_the_server_stops_writing_and_comes_back(acme
     assert one.process.poll() is None, "it went on running"
 
 
-def test_a_cut_watch_loses_no_change(acme: Site) -> None:
-    acme.proxy.block_watches = True
-    acme.proxy.cut()
-    scaled(acme, "finance-1", 603)
-    acme.proxy.block_watches = False
-    wait_scaled(acme, "finance-1", 603)
-
-
-def test_a_deletion_that_no_watch_told_is_found(acme: Site) -> None:
-    acme.wait_child("Service", "finance-1")
-    acme.proxy.block_watches = True
-    acme.proxy.cut()
-    acme.client.delete(acme.path("Service", "agent-finance-1"))
-    acme.proxy.expire_watches = True
-    acme.proxy.block_watches = False
-    # a watch of anything else says nothing of Services: theirs would go on where it was, and be told
-    wait_until("the watch of Services to lose its place", lambda: "services" in acme.proxy.expired)
-    acme.proxy.expire_watches = False
-    acme.wait_child("Service", "finance-1")
-    found = [line for line in acme.replicas[0].logs() if line["message"] == "missed deletion found"]
-    assert [line["kind"] for line in found] == ["services"]
-
-
-def test_a_busy_server_is_obeyed_and_nothing_is_lost(acme: Site) -> None:
-    refusals: list[float] = []
-
-    def refuse(method: str, path: str) -> tuple[int, dict[str, str]] | None:
-        if method != "PATCH" or "/leases/" in path or len(refusals) >= 5:
-            return None
-        refusals.append(time.monotonic())
-        return 429, {"Retry-After": "1"}
-
-    acme.proxy.refuse = refuse
-    for number, agent in enumerate(("finance-1", "marketing-1", "hr-1", "support-1")):
-        scaled(acme, agent, 610 + number)
-    for number, agent in enumerate(("finance-1", "marketing-1", "hr-1", "support-1")):
-        wait_scaled(acme, agent, 610 + number)
-    assert len(refusals) == 5
-    assert refusals[-1] - refusals[0] >= 0.9, "it paused as it was asked to"
-    assert acme.replicas[0].metric("cadre_kube_requests_total") > 0
-
-
-def test_failing_writes_are_said_on_the_object_and_tried_again(acme: Site) -> None:
-    broken = True
-
-    def refuse(method: str, path: str) -> tuple[int, dict[str, str]] | None:
-        return (500, {}) if broken and "statefulsets" in path and method == "PATCH" else None
-
-    acme.proxy.refuse = refuse
-    scaled(acme, "finance-1", 620)
-    cond = acme.wait_condition("Agent", "finance-1", "Stalled", "True", "RetriesExhausted")
-    assert cond["message"]
-    broken = False
-    wait_scaled(acme, "finance-1", 620)
-    wait_until("it to be well", lambda: not acme.condition("Agent", "finance-1", "Stalled"), 60)
-
-
 def test_without_the_operator_nothing_is_written_and_with_it_again(acme: Site) -> None:
     one = acme.replicas[0]
     one.stop(signal.SIGKILL)
@@ -177,15 +120,6 @@ def test_two_charts_in_one_namespace_are_told_apart_from_a_good_one(acme: Site) 
     acme.client.post(collection(node), node)
     acme.wait_condition("OrgNode", "zweite", "Accepted", "False", "Conflict")
     assert acme.condition("Agent", "finance-1", "Accepted")["status"] == "True"
-
-
-def test_probes(acme: Site) -> None:
-    one = acme.replicas[0]
-    assert one.get("/health")[0] == 200
-    text = one.get("/metrics")[1]
-    for name in ("reconcile_total", "queue_depth", "watch_silence_seconds", "loop_lag_seconds"):
-        assert f"cadre_{name}" in text
-    assert one.metric("cadre_watch_silence_seconds") < 60
 
 
 def test_a_dead_watch_fails_the_liveness_probe(acme: Site) -> None:
