@@ -10,13 +10,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestServer
+from typing_extensions import override
 
 from cadre_api.protocol.guard import AgentBundle, Lease
 from cadre_core.mesh import BUILTIN_TOOLS, GUARD, BuiltinTool
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
 from cadre_guard.events import EventLog
+from cadre_guard.listener import Note, StrangersRunner
 from cadre_guard.masking.masker import Masker
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.mcp.app import tool_app
@@ -102,15 +105,27 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         turn = Turn(lease, bundle, SessionPairs("session-1", frozenset(bundle.clearance)), _soon(), _soon())
         turns.add("s1", turn)
         models = ModelEndpoint(bundle, turns, path)
-        model = TestServer(model_app(models, PREFIX, SECRET))
+        model = _Server(model_app(models, PREFIX, SECRET), models.unreadable)
         own = PrivacyEndpoint(bundle, turns, gate)
-        tools = TestServer(tool_app(ToolEndpoint(bundle, turns, gate), own, PREFIX, SECRET))
-        await model.start_server(auto_decompress=False)
-        await tools.start_server(auto_decompress=False)
+        tools = _Server(tool_app(ToolEndpoint(bundle, turns, gate), own, PREFIX, SECRET), models.unreadable)
+        await model.start_server()
+        await tools.start_server()
         yield Ports(controller, turn, turns, masker, events, model, tools, http)
         await model.close()
         await tools.close()
         masker.close()
+
+
+class _Server(TestServer):
+    """Behind the connections that the guard itself listens with."""
+
+    def __init__(self, app: web.Application, note: Note) -> None:
+        super().__init__(app)
+        self._note = note
+
+    @override
+    async def _make_runner(self, **_options: object) -> StrangersRunner:
+        return StrangersRunner(self.app, shutdown_seconds=1.0, note=self._note)
 
 
 def _soon() -> float:

@@ -114,26 +114,103 @@ STRANGE = {
 }
 
 
-async def _speak(ports: Ports, data: bytes) -> bytes:
+async def _speak(ports: Ports, data: bytes, *, and_end: bool = False) -> bytes:
     """All that comes back until the guard hangs up."""
     assert ports.model.port is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", ports.model.port)
     try:
         writer.write(data)
-        writer.write_eof()
+        if and_end:
+            writer.write_eof()
         return await asyncio.wait_for(reader.read(), 60)
     except ConnectionError:
         return b""
     finally:
         writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 async def test_framing_that_two_readers_could_read_differently_is_no_request(ports: Ports) -> None:
     for what, data in STRANGE.items():
-        answer = await _speak(ports, data)
+        answer = await _speak(ports, data, and_end=True)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), (what, answer[:80])
         assert answer.count(b"HTTP/1.1 ") <= 1, f"{what}: what follows passed for another request"
         assert ports.controller.model_requests == [], what
+
+
+def _told(answer: bytes) -> tuple[str, Any]:
+    """Status and JSON body of one raw answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/json" in head, answer
+    return head.split()[1].decode(), json.loads(body)
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_broken_framing_is_refused_in_the_words_of_the_api(
+    ports: Ports, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = f"/{PREFIX}{path}"
+    body = json.dumps(BODIES[path]).encode()
+    length = f"Content-Length: {len(body)}"
+    chunked = "Transfer-Encoding: chunked"
+    cases = {
+        "length and chunks": (_head(length, chunked, path=at) + body, "BadFraming"),
+        "two lengths": (_head("Content-Length: 0", length, path=at) + body, "BadFraming"),
+        "a bad size of a chunk": (_head(chunked, path=at) + b"zz\r\n" + body, "BadEncoding"),
+        "a folded header": (_head("X-Note: one", f" {MAIL}", length, path=at) + body, "BadFraming"),
+        "a long line": (_head(f"X-Note: {MAIL * 1000}", length, path=at) + body, "HeadTooLarge"),
+        "a whole URL": (_head(length, path=f"http://evil.example{at}") + body, "ProxyRequest"),
+    }
+    for what, (data, reason) in cases.items():
+        status, told = _told(await _speak(ports, data))
+        assert (status, _reason(told)) in (("400", reason), ("400", "BadFraming")), what
+    assert len(await _blocked(ports)) == len(cases)
+    assert {event["sessionId"] for event in ports.controller.events} == {"session-1"}
+    assert ports.controller.model_requests == []
+    assert MAIL not in caplog.text
+    assert _reason(_told(await _speak(ports, _head(length, path=f"{at}/else") + body))[1]) == "UnknownPath"
+    put = _head(length, path=at).replace(b"POST", b"PUT", 1) + body
+    assert _reason(_told(await _speak(ports, put))[1]) == "WrongMethod"
+
+
+async def test_a_head_in_single_bytes_is_refused_like_a_whole_one(ports: Ports) -> None:
+    assert ports.model.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.model.port)
+    try:
+        for byte in _head("Content-Length: 1, 2", path=f"/{PREFIX}/v1/messages"):
+            writer.write(bytes([byte]))
+            await writer.drain()
+        status, told = _told(await asyncio.wait_for(reader.read(), 60))
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    assert (status, told["type"], _reason(told)) == ("400", "error", "BadFraming")
+
+
+async def test_what_is_no_request_at_all_is_refused_and_noted(ports: Ports) -> None:
+    cases = {
+        "HTTP/2 by prior knowledge": ("400", "Http2Refused"),
+        "a tunnel": ("403", "Unauthorized"),
+        "TLS": ("400", "BadFraming"),
+    }
+    strange = STRANGE | {"TLS": b"\x16\x03\x01\x02\0\x01\0"}
+    for what, expected in cases.items():
+        status, told = _told(await _speak(ports, strange[what]))
+        assert (status, _reason(told)) == expected, what
+    assert await _blocked(ports) == ["Http2Refused", "BadFraming"]
+
+
+async def test_the_tool_endpoint_refuses_in_json_rpc(ports: Ports) -> None:
+    assert ports.tools.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.tools.port)
+    try:
+        writer.write(_head("Content-Length: x", path=f"/{PREFIX}/mcp"))
+        _, told = _told(await asyncio.wait_for(reader.read(), 60))
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    assert told["error"]["message"].startswith("BadFraming")
+    assert (told["jsonrpc"], told["id"]) == ("2.0", None)
 
 
 async def _pieces(sent: list[int]) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from cadre_guard.border import BODY_LIMIT, only_agent
+from cadre_guard.border import BODY_LIMIT, only_agent, own_words
 from cadre_guard.model.endpoint import ModelEndpoint
 from cadre_guard.model.gemini import GeminiEndpoint
 from cadre_guard.model.ollama import OllamaEndpoint
@@ -25,7 +25,9 @@ _DIALECTS = (
 
 def model_app(endpoint: ModelEndpoint, prefix: str, secret: str) -> web.Application:
     """Every dialect below a path nobody can guess."""
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[only_agent(secret)])
+    app = web.Application(
+        client_max_size=BODY_LIMIT, middlewares=[only_agent(secret), own_words(endpoint.unreadable)]
+    )
     for path, dialect in _DIALECTS:
         app.router.add_post(f"/{prefix}{path}", endpoint.serve(dialect))
     ollama, gemini = OllamaEndpoint(endpoint), GeminiEndpoint(endpoint)

@@ -61,8 +61,6 @@ def refusal(refusals: Refusals, status: int, reason: str, message: str) -> web.R
 
 def _check_framing(request: web.Request) -> str:
     """The body's encoding."""
-    if not request.raw_path.startswith("/"):
-        raise BadRequestError(400, "ProxyRequest", "this endpoint is no proxy: send a path, not a whole URL")
     if "Upgrade" in request.headers:
         raise BadRequestError(400, "UpgradeRefused", "this endpoint speaks plain HTTP/1.1 only")
     encoding = request.headers.get("Content-Encoding", "").strip().lower()

@@ -86,6 +86,10 @@ class ModelEndpoint:
             self.failed(turn, error)
             return refusal(dialect.refusals, 403, error.reason, error.message)
 
+    def unreadable(self, reason: str, session: str) -> None:
+        """A request came to nothing before anybody knew what it was."""
+        self.path.journal.unreadable(self._turns.find(session), reason)
+
     def failed(self, turn: Turn, error: GuardError) -> None:
         """A call came to nothing."""
         self.path.journal.failed(turn, error)

@@ -31,7 +31,7 @@ class CallJournal:
             outputTokens=outcome.output_tokens,
         )
 
-    def unreadable(self, turn: Turn, reason: str) -> None:
+    def unreadable(self, turn: Turn | None, reason: str) -> None:
         """A request could not be read and went nowhere; the agent may send a better one."""
         self._events.add("guard.block", turn, result=reason)
 

@@ -6,6 +6,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from cadre_guard.border import own_words
 from cadre_guard.standalone.config import Responses, StandaloneSettings
 from cadre_guard.standalone.maps import TokenMaps
 from cadre_guard.standalone.masker import StandaloneMasker
@@ -54,7 +55,7 @@ def standalone_app(
     redactor = Redactor(settings.rules, masker.token) if settings.responses is Responses.MASK else None
     proxy = Proxy(settings, masker, http, redactor, tracing)
     metrics = GuardMetrics(masker)
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[own_words()])
     for family, route, dialect, path in _ROUTES:
         if family in settings.upstreams:
             app.router.add_post(route, _measured(metrics, proxy.serve(family, dialect, path)))

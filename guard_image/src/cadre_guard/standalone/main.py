@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp import web
 
 from cadre_detect import DetectionError
-from cadre_guard.border import runner_of
 from cadre_guard.errors import ConfigurationError
+from cadre_guard.listener import StrangersRunner
 from cadre_guard.logs import configure_logging
 from cadre_guard.memory import settle_memory, use_few_arenas
 from cadre_guard.sandbox.kernel import hide_from_ptrace
@@ -57,7 +57,7 @@ async def _serve(settings: StandaloneSettings, key: bytes, *, check: bool) -> No
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True) as http:
             tracing = Tracing(settings.traces)
-            runner = runner_of(standalone_app(settings, masker, http, tracing), shutdown_seconds=5.0)
+            runner = StrangersRunner(standalone_app(settings, masker, http, tracing), shutdown_seconds=5.0)
             await runner.setup()
             sending = asyncio.create_task(tracing.run(http))
             try:

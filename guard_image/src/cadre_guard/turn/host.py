@@ -12,8 +12,8 @@ from cadre_api.protocol.guard import AgentBundle
 from cadre_guard.acp.client import AcpClient, GatewayAddress
 from cadre_guard.acp.connection import AcpConnection
 from cadre_guard.acp.permissions import PermissionDesk
-from cadre_guard.border import runner_of
 from cadre_guard.errors import GuardError
+from cadre_guard.listener import Note, StrangersRunner
 from cadre_guard.mcp.app import tool_app
 from cadre_guard.mcp.endpoint import ToolEndpoint
 from cadre_guard.mcp.privacy import PrivacyEndpoint
@@ -60,6 +60,7 @@ class AgentHost:
 def trust_set(bundle: AgentBundle) -> str:
     """Sessions under the same value may share an agent's memory and HOME; a change of rights ends that."""
     rights = bundle.model_dump(mode="json", exclude={"generation", "digest", "issued_at", "expires_at"})
+    rights["guard"] = bundle.guard.model_dump(mode="json", exclude={"added", "released"})
     return hashlib.sha256(json.dumps(rights, sort_keys=True).encode()).hexdigest()
 
 
@@ -100,11 +101,15 @@ async def _serve(
     model = model_app(models, seat.keys.prefix, seat.keys.secret)
     endpoint, privacy = ToolEndpoint(bundle, turns, gate), PrivacyEndpoint(bundle, turns, gate)
     tools = tool_app(endpoint, privacy, seat.keys.prefix, seat.keys.secret)
-    return (await _listen(seat.model_listener, model), await _listen(seat.tool_listener, tools))
+    note = models.unreadable
+    return (
+        await _listen(seat.model_listener, model, note),
+        await _listen(seat.tool_listener, tools, note),
+    )
 
 
-async def _listen(listener: socket.socket, app: web.Application) -> web.AppRunner:
-    runner = runner_of(app, shutdown_seconds=1.0)
+async def _listen(listener: socket.socket, app: web.Application, note: Note) -> web.AppRunner:
+    runner = StrangersRunner(app, shutdown_seconds=1.0, note=note)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner
