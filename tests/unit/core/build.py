@@ -1,6 +1,8 @@
 """Small charts for tests, written as YAML and read through the real loader."""
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from textwrap import dedent
 
 import yaml
@@ -35,6 +37,11 @@ LEDGER_SCHEMA = {
 
 def company() -> Docs:
     """A company of three levels with two departments, an agent in each, and a policy on one."""
+    return deepcopy(_company())
+
+
+@cache
+def _company() -> Docs:
     docs = [
         resource("Person", "ceo", "{displayName: Cora Chief, email: ceo@co.example, clearance: [PII]}"),
         resource("Person", "fin-head", "{displayName: Fred Funds, email: fred@co.example}"),
@@ -183,7 +190,16 @@ def result(docs: Docs) -> tuple[CompileResult, tuple[Problem, ...]]:
 
 def snapshot(docs: Docs | None = None) -> Snapshot:
     """Compile; the chart must be sound."""
-    compiled, problems = result(docs if docs is not None else company())
+    return _sound(docs) if docs is not None else _snapshot()
+
+
+@cache
+def _snapshot() -> Snapshot:
+    return _sound(company())
+
+
+def _sound(docs: Docs) -> Snapshot:
+    compiled, problems = result(docs)
     assert (*problems, *compiled.problems) == ()
     assert compiled.snapshot is not None
     return compiled.snapshot
