@@ -191,7 +191,7 @@ def database_url(embedded_postgres: Server) -> Iterator[str]:
         yield dsn
 
 
-async def eventually(look: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+async def eventually(look: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     """Wait until a condition holds; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await look():

@@ -243,7 +243,7 @@ def local(model: str) -> LocalHosts:
     return LocalHosts.parse(model.removeprefix("http://"))
 
 
-async def until(look, seconds: float = 60) -> None:  # type: ignore[no-untyped-def]  # any awaitable condition
+async def until(look, seconds: float = 120) -> None:  # type: ignore[no-untyped-def]  # any awaitable condition
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
         while not await look():

@@ -81,10 +81,10 @@ async def test_what_is_open_ends_on_every_replica(stand: Stand, database: str) -
             asyncio.create_task(held.guard.post("/guard/v1/claims", {"capacity": 1, "waitSeconds": LONG})),
         ]
         unharmed = asyncio.create_task(sal.get(f"/guard/v1/bundle?after=99&wait={LONG}"))
-        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(begun.wait(), 120)
         view = await freeze(stand, "Agent", FIN, by="bruno")
         assert view["by"] == "co/bruno" and view["agents"] == [FIN]
-        cut, bundle, claims = await asyncio.wait_for(asyncio.gather(*polls), 30)
+        cut, bundle, claims = await asyncio.wait_for(asyncio.gather(*polls), 120)
         assert b"This" in cut and b"[DONE]" not in cut
         assert_problem(bundle, 403, "Frozen")
         assert_problem(claims, 403, "Frozen")
@@ -126,9 +126,9 @@ async def test_a_tool_call_in_the_middle_goes_on_after_the_thaw(stand: Stand) ->
     held = await stand.held()
     stand.desk_flag("slow")
     call = asyncio.create_task(held.tool("desk_read", {"what": "x"}))
-    await until(lambda: _called(stand, 1), 30)
+    await until(lambda: _called(stand, 1), 120)
     await freeze(stand, "Tenant")
-    assert_problem(await asyncio.wait_for(call, 30), 403, "Frozen")
+    assert_problem(await asyncio.wait_for(call, 120), 403, "Frozen")
     (stand.root / "desk" / "slow").unlink()
     await thaw(stand, "Tenant")
     again = await held.tool("desk_read", {"what": "x"})
@@ -198,4 +198,4 @@ async def test_a_replica_that_starts_knows_what_is_frozen(stand: Stand, database
         async def thawed() -> bool:
             return (await at(guard, other).get("/guard/v1/models")).status == 200
 
-        await until(thawed, 30)
+        await until(thawed, 120)

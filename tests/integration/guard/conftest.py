@@ -74,7 +74,7 @@ async def open_guard(controller: Controller, goose: Path, tmp_path: Path) -> Asy
         yield Guard(controller, process, tmp_path)
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait for a condition; fails with its name when it does not come."""
     try:
         async with asyncio.timeout(seconds):

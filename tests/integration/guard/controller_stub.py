@@ -126,7 +126,7 @@ class Controller:
         }  # fmt: skip
         self.leases.put_nowait(lease)
 
-    async def outcome(self, seconds: float = 60) -> tuple[str, Json]:
+    async def outcome(self, seconds: float = 120) -> tuple[str, Json]:
         """The next completion or failure a guard hands in."""
         return await asyncio.wait_for(self.outcomes.get(), seconds)
 

@@ -207,7 +207,7 @@ async def test_a_wrong_setting_ends_the_guard_with_one_line(
     controller: Controller, goose: Path, tmp_path: Path, name: str, value: str, says_what: str
 ) -> None:
     async with guard_process(controller, goose, tmp_path, stderr=True, **{name: value}) as process:
-        _out, err = await asyncio.wait_for(process.communicate(), 30)
+        _out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 2
     assert says_what in err.decode()
     assert len(err.decode().splitlines()) == 1
@@ -221,7 +221,7 @@ async def test_a_refused_identity_ends_the_guard_with_one_line(
     async with guard_process(
         controller, goose, tmp_path, stderr=True, CADRE_BOOTSTRAP_FILE=str(wrong)
     ) as process:
-        _out, err = await asyncio.wait_for(process.communicate(), 30)
+        _out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 2
     assert "BootstrapRefused" in err.decode().splitlines()[-1]
 

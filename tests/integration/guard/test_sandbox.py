@@ -36,7 +36,7 @@ def _spec(program: Path, *arguments: str, isolate: bool = True, home: Path) -> L
 async def _run(spec: LaunchSpec) -> tuple[str, AgentProcess]:
     agent = await start_agent(spec)
     agent.stdin.close()
-    output = (await asyncio.wait_for(agent.stdout.read(), 30)).decode()
+    output = (await asyncio.wait_for(agent.stdout.read(), 120)).decode()
     return output, agent
 
 

@@ -118,7 +118,7 @@ async def test_an_agent_that_ends_closes_the_connection(running: Running) -> Non
     await reader.readline()
     writer.write_eof()
 
-    assert await asyncio.wait_for(reader.read(), 30) == b""
+    assert await asyncio.wait_for(reader.read(), 120) == b""
     writer.close()
 
 

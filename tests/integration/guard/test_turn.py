@@ -157,7 +157,7 @@ async def test_a_call_waits_for_a_controller_that_is_not_there(guard: Guard) -> 
 
     c.models = [later]  # type: ignore[list-item]
     c.submit("hello")
-    await asyncio.wait_for(gate.wait(), 30)
+    await asyncio.wait_for(gate.wait(), 120)
     await c.stop()
     await asyncio.sleep(3)
     await c.start()

@@ -37,9 +37,16 @@ def path_of(obj: Object) -> str:
 
 
 def install_crds(client: KubeClient) -> None:
-    """Create the committed CRDs and wait until the server serves them all."""
+    """Create the committed CRDs and wait until the server serves them all, and says so."""
     for file in sorted((REPOSITORY / "crds").glob("*.yaml")):
         reply = client.post(CRD_PATH, yaml.safe_load(file.read_text()))
         assert reply.status == 201, f"{file.name}: {reply.message}"
     paths = [f"/apis/{API_VERSION}/{kind.crd.plural}" for kind in KINDS.values()]
     wait_until("all kinds to be served", lambda: all(client.get(path).status == 200 for path in paths))
+    plurals = {kind.crd.plural for kind in KINDS.values()}
+
+    def told() -> bool:
+        found = client.get(f"/apis/{API_VERSION}").body.get("resources", [])
+        return plurals <= {resource["name"] for resource in found}
+
+    wait_until("all kinds to be found", told)

@@ -7,6 +7,7 @@ import pytest
 from cadre_api.v1alpha1 import API_VERSION, KINDS
 from tests.integration.kube.cluster import CRD_PATH, Cluster, collection, path_of
 from tests.support.api_objects import REMOVED, Object, changed, full_object
+from tests.support.kube import wait_until
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
 
@@ -25,8 +26,14 @@ def test_crds_are_established_and_structural(cluster: Cluster, kind: str) -> Non
 
 
 def test_explain_has_the_words_of_the_models(cluster: Cluster) -> None:
-    schemas = cluster.client.get(f"/openapi/v3/apis/{API_VERSION}").body["components"]["schemas"]
-    agent = schemas["dev.cadre.v1alpha1.Agent"]
+    def schemas() -> Object:
+        body = cluster.client.get(f"/openapi/v3/apis/{API_VERSION}").body
+        found: Object = body.get("components", {}).get("schemas", {})
+        return found
+
+    # the server puts this document together by and by
+    wait_until("the words of Agent", lambda: "dev.cadre.v1alpha1.Agent" in schemas())
+    agent = schemas()["dev.cadre.v1alpha1.Agent"]
     spec = agent["properties"]["spec"]["properties"]
     assert agent["description"] == "A running, governed assistant at a node of the org chart."
     assert spec["purpose"]["description"] == "Why the agent exists; shown to whoever consents."
