@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cadre_api.protocol.guard import GuardRules, GuardTerm
 from cadre_core.rulings import in_force
@@ -102,3 +104,8 @@ def test_a_ruling_ends_by_itself() -> None:
     assert (later.released, later.added, then) == ((), rules.added, long.until)
     over, never = in_force(rules, now + timedelta(hours=2))
     assert (over.added, never) == (rules.added[1:], None)
+
+
+def test_an_end_without_a_time_zone_is_no_rule() -> None:
+    with pytest.raises(ValidationError):
+        GuardTerm(text="Ada", entity_type="PERSON", until=datetime(2031, 1, 1))  # noqa: DTZ001

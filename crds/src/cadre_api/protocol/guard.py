@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from cadre_api.protocol.base import Message, type_json
 from cadre_api.protocol.messages import MessageView
@@ -34,7 +34,7 @@ class GuardTerm(Message):
 
     text: str
     entity_type: str
-    until: datetime | None = None
+    until: AwareDatetime | None = None
     """When it stops to count, for what a person ruled; None = as long as the bundle."""
 
 
