@@ -134,7 +134,9 @@ async def test_a_guard_that_leaves_ends_the_upstream_call_and_is_billed(stand: S
 
 async def test_many_streams_run_beside_each_other(stand: Stand) -> None:
     held = await stand.held()
-    started = time.monotonic()
+    begun = time.monotonic()
+    await held.chat("please-think", "alone", stream=True)
+    one_took, begun = time.monotonic() - begun, time.monotonic()
     replies = await asyncio.gather(*(held.chat("please-think", f"c{n}", stream=True) for n in range(20)))
     assert all("data: [DONE]\n\n" in reply.text for reply in replies)
-    assert time.monotonic() - started < 20 * 0.9
+    assert time.monotonic() - begun < 20 * one_took, "what they took one after the other"
