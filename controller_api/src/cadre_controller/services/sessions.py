@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 
 from cadre_api.data_classes import DataClass
 from cadre_controller.errors import Denied, InvalidInput, NotFound
@@ -15,6 +16,7 @@ from cadre_controller.store.pool import Row
 from cadre_controller.store.work import Statement, Work
 
 EVERY_CLASS = frozenset(data_class.value for data_class in DataClass)
+_MOMENT = timedelta(microseconds=1)
 
 
 class SessionService:
@@ -96,7 +98,11 @@ class SessionService:
         chosen = _chosen(session.shards, shard_ids)
         visible = [s for s in chosen if s.data_class in clearance or s.data_class == "PUBLIC"]
         new_id, now = kernel.ids.new("ses"), kernel.clock.now()
-        copies = [Shard(kernel.ids.new("shd"), new_id, s.author, s.data_class, s.text, now) for s in visible]
+        copies = [
+            # a moment apart: they are read in the order of their times
+            Shard(kernel.ids.new("shd"), new_id, s.author, s.data_class, s.text, now + i * _MOMENT)
+            for i, s in enumerate(visible)
+        ]
         granted = await self.regrant(
             tenant, session_id, new_id, [s.text for s in visible], clearance, actor=actor
         )
