@@ -152,6 +152,9 @@ BROKEN_RULES = (
           spec__steps=[{"name": "a", "wait": "1s", "forEach": "[1]"}]),
     _case("Workflow", "message-to-nobody", "exactly one of: agentRef, personRef, topic",
           spec__steps=[{"name": "a", "message": {"text": "t"}}]),
+    _case("Workflow", "scheme-of-no-credential", "scheme needs secret",
+          spec__steps=[{"name": "a", "http": {"url": "'https://a.example'", "headers": [
+              {"name": "X-Key", "value": "'v'", "scheme": "Bearer"}]}}]),
     _case("Workflow", "unknown-dependency", "must name steps", spec__steps__2__dependsOn=["ap", "nope"]),
     _case("Workflow", "unknown-undo", "must name steps", spec__steps__3__onFailure="nope"),
     _case("Workflow", "unknown-compensated", "must name steps", spec__steps__4__compensates="nope"),
