@@ -67,16 +67,3 @@ def ruled(rules: GuardRules, rulings: Iterable[Ruling]) -> GuardRules:
         terms[each.kind].append(term)
     added, released = tuple(terms[RulingKind.ADD]), tuple(terms[RulingKind.RELEASE])
     return rules.model_copy(update={"added": added, "released": released}) if added or released else rules
-
-
-def in_force(rules: GuardRules, now: datetime) -> tuple[GuardRules, datetime | None]:
-    """Return the rules without terms whose time is over, and when the next one's is; None = never."""
-    terms = (*rules.added, *rules.released)
-    ends = [term.until for term in terms if term.until is not None]
-    if not any(end <= now for end in ends):
-        return rules, min(ends, default=None)
-    lasting = {
-        "added": tuple(t for t in rules.added if t.until is None or t.until > now),
-        "released": tuple(t for t in rules.released if t.until is None or t.until > now),
-    }
-    return rules.model_copy(update=lasting), min((end for end in ends if end > now), default=None)

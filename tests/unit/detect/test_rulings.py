@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cadre_api.protocol.guard import GuardRules, GuardTerm
-from cadre_core.rulings import in_force
+from cadre_core.lapse import in_force
 from cadre_detect import Detector
 from cadre_detect.entities import CREDENTIALS, DATA_CLASSES
 from cadre_detect.rules import detect_config

@@ -15,8 +15,9 @@ from cadre_api.protocol.rulings import RulingKind, RulingScope
 from cadre_controller.errors import CadreError
 from cadre_controller.services.kernel import Kernel
 from cadre_controller.store.pool import Row
+from cadre_core.lapse import in_force
 from cadre_core.model import EffectiveAgent
-from cadre_core.rulings import Ruling, in_force, ruled
+from cadre_core.rulings import Ruling, ruled
 
 logger = logging.getLogger(__name__)
 CHANNEL = "rulings"

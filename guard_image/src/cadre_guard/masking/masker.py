@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from cadre_api.protocol.guard import AgentBundle, GuardRules, IssueItem, IssueRequest, RestoreRequest
-from cadre_core.rulings import in_force
+from cadre_core.lapse import in_force
 from cadre_detect import (
     TOKEN_RE,
     Blocked,

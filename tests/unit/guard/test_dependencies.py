@@ -1,0 +1,17 @@
+"""The guard's image holds the guard's libraries alone: what others of us need must not be asked for there."""
+
+import subprocess
+import sys
+
+FOREIGN = ("cedarpy", "asyncpg", "kopf", "kubernetes")
+
+
+def test_a_guard_starts_without_the_libraries_of_the_other_programs() -> None:
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({FOREIGN}))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{blocked}; import cadre_guard.main, cadre_guard.analysis.worker"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
