@@ -46,15 +46,25 @@ def build_all() -> tuple[Image, ...]:
         return (*own, _build("postgres", database, FILES))
 
 
-def _build(target: str, arguments: list[str], context: Path) -> Image:
-    moving = f"cadre/{target}:built"
-    with timed(f"image {target}"):
-        docker("build", "--network=host", *arguments, "--tag", moving, context, timeout=3600)
-    return _named(target)
+def build_revision(revision: str, targets: Sequence[str]) -> tuple[Image, ...]:
+    """The same Dockerfile and dependencies over the sources of an earlier revision of this repository."""
+    if os.environ.get("E2E_IMAGES") == "built":
+        return tuple(_named(target, "earlier") for target in targets)
+    with exclusive("images"):
+        arguments = ["--build-arg", f"BASE={_base()}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
+        context = _context(revision)
+        return tuple(_build(one, [*arguments, "--target", one], context, "earlier") for one in targets)
 
 
-def _named(target: str) -> Image:
-    moving = f"cadre/{target}:built"
+def _build(target: str, arguments: list[str], context: Path, tag: str = "built") -> Image:
+    with timed(f"image {target} ({tag})"):
+        command = ("build", "--network=host", *arguments, "--tag", f"cadre/{target}:{tag}", context)
+        docker(*command, timeout=3600)
+    return _named(target, tag)
+
+
+def _named(target: str, tag: str = "built") -> Image:
+    moving = f"cadre/{target}:{tag}"
     identity, size = docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", moving).split()
     name = f"cadre/{target}:{identity.removeprefix('sha256:')[:12]}"
     docker("tag", moving, name)
@@ -66,7 +76,7 @@ def _context(revision: str = "") -> Path:
     context = CACHE / "context"
     remove(context)
     if revision:
-        _unpack_revision(revision, _SOURCES, context)
+        unpack_revision(revision, _SOURCES, context)
     for folder in (_CERTIFICATES_FOLDER,) if revision else (*_SOURCES, _CERTIFICATES_FOLDER):
         shutil.copytree(REPOSITORY / folder, context / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in _CONTEXT_TOP:
@@ -74,8 +84,8 @@ def _context(revision: str = "") -> Path:
     return context
 
 
-def _unpack_revision(revision: str, paths: Sequence[str], target: Path) -> None:
-    """Files as a revision of this repository has them."""
+def unpack_revision(revision: str, paths: Sequence[str], target: Path) -> None:
+    """Files of an earlier revision. Raises StepFailedError where this clone does not have it."""
     packed = CACHE / "revision.tar"
     run(["git", "archive", "--output", packed, revision, *paths], cwd=REPOSITORY)
     target.mkdir(parents=True)

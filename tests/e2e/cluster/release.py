@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.cluster.kubectl import Kubectl
@@ -12,11 +13,16 @@ Json = dict[str, Any]
 
 NAMESPACE = "cadre-system"
 RELEASE = "cadre"
+CREDENTIALS = "model-keys"
+"""The Secret that the release's controllers mount where a test wants one."""
 ADMIN = ("--as=platform-admin", "--as-group=cadre:admins", "--as-group=system:masters")
 """kubectl as an admin of Cadre's tenants."""
 GITOPS = "system:serviceaccount:gitops:sync"
 """The account of a tool that applies what Git says; the chart knows it as a machine."""
-_CHART = REPOSITORY / "charts" / "cadre"
+
+
+_SMALL: Json = {"resources": {"requests": {"cpu": "20m"}}}
+"""Old and new pods of an upgrade stand beside each other on two cores."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,11 @@ class Wanted:
     """Where the controller may connect to."""
     connect: str
     """The group that may reach the controller."""
+    chart: Path = REPOSITORY / "charts" / "cadre"
+    former_guards: tuple[str, ...] = ()
+    """Images of guards that still run."""
+    credentials: tuple[str, ...] = ()
+    """Secrets that the controller mounts; a chart of long ago knows none."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Release:
         try:
             with timed("helm upgrade --install, all ready"):
                 chosen = ("--namespace", NAMESPACE, "--values", str(values), "--wait", "--timeout", "8m")
-                self.kubectl.helm("upgrade", "--install", RELEASE, str(_CHART), *chosen)
+                self.kubectl.helm("upgrade", "--install", RELEASE, str(wanted.chart), *chosen)
         except BaseException:
             print(self.kubectl.state_of(NAMESPACE))
             raise
@@ -73,10 +84,16 @@ def _values(wanted: Wanted) -> Json:
         "images": named,
         "agentNamespaces": list(wanted.agents),
         "networkPolicies": {"controllerEgress": wanted.egress},
+        "operator": _SMALL,
+        "controller": {
+            **_SMALL,
+            "acceptedGuardImages": list(wanted.former_guards),
+            **({"credentials": list(wanted.credentials)} if wanted.credentials else {}),
+        },
         "identities": {"gitopsUsers": [GITOPS]},
         "rbac": {"connect": [{"kind": "Group", "name": wanted.connect}]},
         "backup": {"storage": {"size": "256Mi"}},
-        "postgres": {"storage": {"size": "1Gi"}},
+        "postgres": {**_SMALL, "storage": {"size": "1Gi"}},
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import acme, kind
 from tests.e2e.cluster.kubectl import Kubectl, wait_for
 from tests.e2e.cluster.people import STAFF, People
-from tests.e2e.cluster.release import ADMIN, NAMESPACE, Release, Wanted
+from tests.e2e.cluster.release import ADMIN, CREDENTIALS, NAMESPACE, Release, Wanted
 from tests.e2e.cluster.steps import timed
 from tests.support import images
 
@@ -48,7 +48,10 @@ def lab() -> Iterator[Lab]:
 def release(lab: Lab) -> Release:
     """The chart, installed; its controller may reach the example's stand-ins."""
     installed = Release(lab.kubectl)
-    installed.install(Wanted(lab.images, (acme.NAMESPACE,), acme.controller_egress(), STAFF))
+    wanted = Wanted(
+        lab.images, (acme.NAMESPACE,), acme.controller_egress(), STAFF, credentials=(CREDENTIALS,)
+    )
+    installed.install(wanted)
     return installed
 
 
