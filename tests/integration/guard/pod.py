@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from cadre_core.goose_settings import goose_config_yaml, goose_environment
@@ -103,10 +104,13 @@ class PodOnHost:
         self.stack.push_async_callback(self.stop_agent)
 
     async def stop_agent(self) -> None:
-        """End the agent's container."""
+        """End the agent's container: all its processes are gone before another one starts."""
         if self.agent is not None and self.agent.returncode is None:
+            inside = psutil.Process(self.agent.pid).children(recursive=True)
             self.agent.kill()
             await self.agent.wait()
+            _gone, left = await asyncio.to_thread(psutil.wait_procs, inside, 60)
+            assert not left
 
     async def restart_agent(self) -> None:
         """What the kubelet does with a container that ended or is to be replaced."""

@@ -19,6 +19,8 @@ from tests.support.kube import KubeClient, KubeServer, Reply, wait_until
 ACME = Path(__file__).resolve().parents[3] / "examples" / "01-acme"
 ISSUER = "https://idp.acme.example"
 Object = dict[str, Any]
+FORGER = "stranger:forger"
+"""Who asks whether admission is there; each time the operator logs a refusal."""
 _NOBODY = {"displayName": "Nobody"}
 _CHILD_PATHS = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts/{}",
@@ -223,7 +225,7 @@ class Site:
         forged = {"cadre.dev/consent": "forged"}
         metadata = {"name": "forged", "namespace": self.namespace, "annotations": forged}
         obj = {"apiVersion": "cadre.dev/v1alpha1", "kind": "Person", "metadata": metadata, "spec": _NOBODY}
-        stranger = self.user("stranger:forger")
+        stranger = self.user(FORGER)
         reply = stranger.post(f"{collection(obj)}?dryRun=All", obj)
         stranger.close()
         return reply.status != 201 or reply.body["metadata"].get("annotations") != forged
