@@ -25,7 +25,7 @@ class TidyLoop(asyncio.SelectorEventLoop):
 
     @override
     def close(self) -> None:
-        left = [one for one in self._transports.values() if one.is_closing() or _is_accepted(one)]
+        left = [one for one in self._transports.values() if _is_open(one) and _is_left(one)]
         for transport in left:
             transport.abort()
         if left:
@@ -58,8 +58,12 @@ class TidyLoop(asyncio.SelectorEventLoop):
         return accept()
 
 
-def _is_accepted(transport: asyncio.Transport) -> bool:
-    return getattr(transport, "_server", None) is not None
+def _is_open(transport: asyncio.Transport) -> bool:
+    return getattr(transport, "_sock", None) is not None
+
+
+def _is_left(transport: asyncio.Transport) -> bool:
+    return transport.is_closing() or getattr(transport, "_server", None) is not None
 
 
 class TidyPolicy(asyncio.DefaultEventLoopPolicy):

@@ -80,5 +80,25 @@ def _finds_nothing(client: socket.socket) -> None:
     assert not [str(one.message) for one in seen if "127.0.0.1" in str(one.message)]
 
 
+async def _a_connection_closes_after_its_last_byte(kept: list[asyncio.Transport]) -> None:
+    async def say_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kept.append(writer.transport)
+        writer.write(b"x" * 8_000_000)
+        writer.close()
+
+    async with await asyncio.start_server(say_much, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        assert len(await reader.read(-1)) == 8_000_000
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_what_has_closed_by_itself_is_left_alone() -> None:
+    kept: list[asyncio.Transport] = []
+    with asyncio.Runner(loop_factory=TidyLoop) as runner:
+        runner.run(_a_connection_closes_after_its_last_byte(kept))
+    assert kept[0].is_closing()
+
+
 async def test_tests_run_on_it() -> None:
     assert isinstance(asyncio.get_running_loop(), TidyLoop)
