@@ -85,6 +85,7 @@ docs: $(STAMP)  ## check links and generated references
 	$(BIN)/python -m tests.support.doclinks
 
 nightly: test bench  ## the long run: everything CI's time does not allow
+	$(MAKE) e2e-kind
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m tests.fuzz --seconds 600
 	API_WALK_ROUNDS=40 API_WALK_SEED=$$(date +%s) $(BIN)/python -m pytest -n 0 tests/integration/controller/test_api_walk.py
@@ -93,11 +94,11 @@ nightly: test bench  ## the long run: everything CI's time does not allow
 	$(MAKE) schemathesis
 	$(MAKE) torture KILLS=$(or $(TORTURE_KILLS),100)
 
-e2e: $(STAMP)  ## every example, applied through the real command line
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/kind
+e2e: $(STAMP)  ## the examples on this machine, then images, chart, examples and attacks on a cluster (kind)
+	@$(BIN)/python -m tests.e2e
 
-e2e-kind: $(STAMP)  ## images, chart and examples on a real cluster (kind; root on Debian, or E2E_KUBECONFIG)
-	$(BIN)/python -m pytest -n 0 -s --durations=0 tests/e2e/kind
+e2e-kind: $(STAMP)  ## every test on a cluster, the long ones too; it must be had (root on Debian, or E2E_KUBECONFIG)
+	@E2E_REQUIRED=1 $(BIN)/python -m tests.e2e --whole
 
 bench-kind: $(STAMP)  ## on that cluster: an agent's pod beside a bare one, and waking from zero
 	$(BIN)/python -m pytest -n 0 -s tests/e2e/kind/test_figures.py

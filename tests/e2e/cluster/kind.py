@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import nodeimage
-from tests.e2e.cluster.host import DOCKER, docker, prepare, pulled, start_docker, stop_docker
+from tests.e2e.cluster.host import DOCKER, docker, docker_answers, prepare, pulled, start_docker, stop_docker
 from tests.e2e.cluster.kubectl import Kubectl
 from tests.e2e.cluster.steps import CACHE, run, timed
 from tests.support import gobuild
@@ -49,7 +49,7 @@ def up() -> Cluster:
         return Cluster(_kubectl(Path(given)), owned=False)
     prepare()
     start_docker()
-    image = _PULLED_NODE if pulled(_PULLED_NODE) else nodeimage.build()
+    image = node_image()
     cluster = Cluster(_kubectl(_KUBECONFIG), owned=True)
     if _running() != image:
         _delete()
@@ -59,11 +59,17 @@ def up() -> Cluster:
     return cluster
 
 
+def node_image() -> str:
+    """The image of the cluster's node: pulled where a registry has it, else built. Raises StepFailedError."""
+    return _PULLED_NODE if pulled(_PULLED_NODE) else nodeimage.build()
+
+
 def down(*, even_if_kept: bool = False) -> None:
     """Remove the cluster, and the Docker daemon if it was started for it."""
     if os.environ.get(GIVEN) or (os.environ.get(KEEP) == "1" and not even_if_kept):
         return
-    _delete()
+    if docker_answers():
+        _delete()
     stop_docker()
 
 
@@ -84,7 +90,7 @@ def _create(image: str) -> None:
 
 
 def _delete() -> None:
-    if NAME in _kind("get", "clusters").split():
+    if docker("ps", "--all", "--quiet", "--filter", f"name=^{NODE}$").strip():
         with timed("kind delete cluster"):
             _kind("delete", "cluster", "--name", NAME)
     _KUBECONFIG.unlink(missing_ok=True)

@@ -21,6 +21,10 @@ class StepFailedError(Exception):
     """A step of the test cluster did not work; the message has the command and the end of its output."""
 
 
+class UnavailableError(StepFailedError):
+    """What a cluster needs cannot be had on this machine, whatever is in this repository."""
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print what was done and its seconds."""

@@ -1,8 +1,10 @@
 """One cluster for all tests of a run, with the images of this checkout, Cadre, and the example company."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,33 @@ from tests.e2e.cluster.steps import timed
 from tests.support import images
 
 _WORKER = "PYTEST_XDIST_WORKER"
+ORDER = (
+    *("platform", "release", "story", "examples", "bypass", "lead", "freeze", "open_network", "gitops"),
+    *("rotation", "faults", "quiet", "figures", "uninstall", "upgrade"),
+)
+"""What matters most comes first; the release leaves after all who need it, and the upgrade makes its own."""
+_PLACES = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER)}
+_skipped: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in our order, tests as their files have them."""
+    items.sort(key=lambda item: _PLACES.get(item.path, -1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """After the deadline no test begins, so that a run on a slow machine ends; the summary names them."""
+    if time.time() > float(os.environ.get("E2E_DEADLINE") or "inf"):
+        _skipped.append(item.name)
+        pytest.skip("E2E_DEADLINE has passed")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What did not run for want of time, in plain sight."""
+    if _skipped:
+        terminalreporter.section("NOT RUN: the deadline had passed", sep="#", red=True)
+        terminalreporter.write_line(f"e2e: NOT RUN: {' '.join(_skipped)}")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def _node(kubectl: Kubectl) -> None:
         kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=180s")
 
 
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    """Minutes, where the others take one."""
+    return [pytest.mark.nightly] if name == "node" else []
+
+
 KILLS: dict[str, Kill] = {
     "leader": _leader,
     "controller": _controller,
@@ -57,7 +62,7 @@ KILLS: dict[str, Kill] = {
 }
 
 
-@pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
+@pytest.mark.parametrize("kill", [pytest.param(KILLS[name], id=name, marks=_marks(name)) for name in KILLS])
 def test_the_story_ends_once_though_a_part_is_killed(lab: Lab, company: People, kill: Kill) -> None:
     """SIGKILL while the posting waits for approval; it is approved, booked once, and all is ready again."""
     kubectl, before = lab.kubectl, len(acme.booked(lab.kubectl))

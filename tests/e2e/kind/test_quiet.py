@@ -25,6 +25,7 @@ _CHILDREN = (
 )
 
 
+@pytest.mark.nightly
 def test_a_quiet_company_is_left_alone(lab: Lab, company: People) -> None:
     """No object of the company or of its agents is written, no event recorded: versions stay as they are."""
     kubectl = lab.kubectl
