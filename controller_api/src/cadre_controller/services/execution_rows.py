@@ -1,5 +1,6 @@
 """Runs of workflows as rows, as the planner's values, and as views."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,10 @@ from cadre_controller.store.work import Statement
 from cadre_core.workflow import Definition, Plan, Record, RunState, StepState
 
 FINAL = frozenset({RunState.SUCCEEDED.value, RunState.FAILED.value, RunState.CANCELLED.value})
+_STEP_COLUMNS = (
+    "tenant", "execution_id", "round", "name", "item", "kind", "state", "ref", "result", "reason", "message",
+    "due_at", "started_at", "ended_at",
+)  # fmt: skip
 KINDS = ("task", "approval", "message", "wait", "data", "http", "workflow")
 
 
@@ -84,6 +89,22 @@ def step_put(row: Row, definition: Definition, begun: Begun, now: datetime) -> S
         now if record.done else None,
     )  # fmt: skip
     return Statement("execution_step_put", values, expect_row=False)
+
+
+def step_row(put: Statement) -> Row:
+    """The row that recording a step for the first time leaves."""
+    row = dict(zip(_STEP_COLUMNS, put.row, strict=True))
+    return row | {"result": json.loads(str(row["result"])), "current": True}
+
+
+def execution_insert(row: Row) -> Statement:
+    """The run as it begins."""
+    values = (
+        row["tenant"], row["id"], row["workflow"], row["sealed"], dump(row["params"]), row["requester"],
+        row["person"], row["session_id"], row["parent_id"], row["created_at"], row["state"], row["reason"],
+        dump(row["result"]), row["poked"], row["ended_at"],
+    )  # fmt: skip
+    return Statement("execution_insert", values)
 
 
 def execution_update(row: Row, plan: Plan, now: datetime, *, poked: bool) -> Statement:

@@ -14,8 +14,7 @@ from weakref import WeakValueDictionary
 
 from cadre_api.protocol.base import type_json
 from cadre_api.protocol.workflows import ExecutionView, WorkflowView
-from cadre_api.v1alpha1 import WorkflowSpec
-from cadre_controller.errors import CadreError, Conflict, InvalidInput, NotFound
+from cadre_controller.errors import CadreError, Conflict, NotFound
 from cadre_controller.ports import Actor, Masker
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.execution_rows import (
@@ -31,15 +30,16 @@ from cadre_controller.services.execution_rows import (
     step_put,
     workflow_view,
 )
-from cadre_controller.services.kernel import Facts, Kernel, dump, system_actor
+from cadre_controller.services.kernel import Facts, Kernel, system_actor
 from cadre_controller.services.models import Page
 from cadre_controller.services.owners import owner
 from cadre_controller.services.run_follower import RunFollower
+from cadre_controller.services.run_openings import RunOpenings
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.step_effects import StepEffects
 from cadre_controller.services.step_requests import CHANNEL
 from cadre_controller.store.pool import Row
-from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work
+from cadre_controller.store.work import AuditEntry, Idempotency, RowMissing, Statement, Work
 from cadre_core.canonical import digest
 from cadre_core.workflow import (
     Definition,
@@ -49,12 +49,9 @@ from cadre_core.workflow import (
     RunState,
     Start,
     StepState,
-    check_parameters,
-    definition_of,
     plan,
     steps_to_repeat,
 )
-from cadre_core.workflow.expressions import as_text
 
 _LOG = logging.getLogger(__name__)
 _LOOKS = 50
@@ -76,8 +73,7 @@ class WorkflowService:
     ) -> None:
         self._kernel = kernel
         self._chart = chart
-        self._sessions = sessions
-        self._masker = masker
+        self._openings = RunOpenings(kernel, chart, sessions, masker)
         self._effects = effects
         self._follower = RunFollower(kernel, self._follow)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -105,17 +101,23 @@ class WorkflowService:
         """
         definition, tenant = self.workflow(actor.tenant, name), actor.tenant
         execution_id = self._kernel.ids.new("exe")
-        opening = await self._opening(actor, definition, given, execution_id)
-        facts = Facts({"workflow": definition.key, "definition": _version(definition)})
-        entry = self._kernel.audit(actor, "workflow.start", f"execution:{execution_id}", "ok", facts)
+        opening = await self._openings.open(actor, definition, given, execution_id)
+        facts = Facts({"workflow": definition.key, "definition": definition.version})
+        entries = [self._kernel.audit(actor, "workflow.start", f"execution:{execution_id}", "ok", facts)]
+        if opening.over is not None:
+            states = {(r.name, r.item): r.state for r in opening.over.records}
+            entries.append(self._looked(opening.row, opening.over, states))
         once = None
         if idempotency_key:
             wanted = digest({"actor": actor.id, "workflow": definition.key, "parameters": given})
             scope = f"executions.create:{actor.id}"
             once = Idempotency(tenant, scope, idempotency_key, wanted, {"id": execution_id})
-        outcome = await self._kernel.submit(Work(tenant, opening, audit=(entry,), idempotency=once))
+        work = Work(tenant, opening.statements, audit=tuple(entries), idempotency=once)
+        outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
             return await self.get(tenant, str(outcome.replayed["id"]))
+        if opening.over is not None:
+            return execution_view(opening.row, opening.steps)
         await self._try_on(tenant, execution_id)
         return await self.get(tenant, execution_id)
 
@@ -157,7 +159,7 @@ class WorkflowService:
         Raises NotFound(UnknownExecution, UnknownStep), Conflict(NotEnded).
         """
         tenant, row = actor.tenant, await self._row(actor.tenant, execution_id)
-        definition = self._definition(row)
+        definition = self._openings.definition(row)
         normal = [s.name for s in definition.order]
         if step not in normal:
             raise NotFound("UnknownStep", f"there is no step {step}", f"use one of: {', '.join(normal)}")
@@ -218,7 +220,7 @@ class WorkflowService:
     async def _look(self, row: Row) -> bool:
         """One look; returns whether another one is due at once. A look that finds nothing changes nothing."""
         tenant, kernel = row["tenant"], self._kernel
-        definition, now = self._definition(row), kernel.clock.now()
+        definition, now = self._openings.definition(row), kernel.clock.now()
         rows = current(await kernel.db.fetch(tenant, "execution_steps", tenant, row["id"]))
         ended = await self._ended(row, rows)
         records = _records(rows) | {record.key: record for record in ended}
@@ -286,40 +288,9 @@ class WorkflowService:
         other = self.workflow(row["tenant"], definition.key_of(called.workflow_ref))
         key = f"{row['tenant']}\x00{row['id']}\x00{row['round']}\x00{start.step.name}"
         child_id = f"exe_{hashlib.sha256(key.encode()).hexdigest()[:26]}"
-        opening = await self._opening(actor, other, dict(start.values), child_id, row)
+        opening = await self._openings.open(actor, other, dict(start.values), child_id, row)
         record = Record(start.step.name, start.item, StepState.RUNNING, due=start.due)
-        return Begun(record, child_id, opening)
-
-    async def _opening(
-        self,
-        actor: Actor,
-        definition: Definition,
-        given: Mapping[str, object],
-        execution_id: str,
-        parent: Row | None = None,
-    ) -> tuple[Statement, ...]:
-        """Statements that begin a run: its session, with masked parameters, and itself."""
-        tenant, now = actor.tenant, self._kernel.clock.now()
-        values, problems = check_parameters(definition.spec.parameters, given)
-        if problems:
-            raise InvalidInput("BadParameters", "; ".join(problems)[:1000], "give each as it is declared")
-        session_id = self._kernel.ids.new("ses")
-        above = parent["session_id"] if parent is not None else ""
-        if parent is not None:
-            await self._sessions.regrant(tenant, above, session_id, [as_text(values)], actor=actor)
-        rules = self._chart.guard_rules(tenant, "")
-        masked = (await self._masker.mask_json(tenant, session_id, values, rules)).value
-        spec = definition.spec.model_dump_json(by_alias=True, exclude_none=True).encode()
-        sealed = self._kernel.keystore.tenant(tenant).seal(spec, _context(tenant, execution_id))
-        run = (
-            tenant, execution_id, definition.key, sealed, dump(masked), actor.id, actor.person, session_id,
-            parent["id"] if parent is not None else "", now,
-        )  # fmt: skip
-        return (
-            Statement("session_insert", (tenant, session_id, actor.id, above, now)),
-            Statement("participant_put", (tenant, session_id, actor.id, now)),
-            Statement("execution_insert", run),
-        )
+        return Begun(record, child_id, opening.statements)
 
     async def _change(
         self,
@@ -344,20 +315,19 @@ class WorkflowService:
         latest: Mapping[tuple[str, int], Begun],
     ) -> Work:
         tenant, target = row["tenant"], f"execution:{row['id']}"
-        steps = [f"{name}:{item}:{b.record.state.value}" for (name, item), b in sorted(latest.items())]
-        entries = []
-        if steps or following.state.value != row["state"]:
-            facts = Facts({"steps": steps, "reason": following.reason, "round": row["round"]})
-            actor = system_actor(tenant, "workflows")
-            entries = [self._kernel.audit(actor, "workflow.look", target, following.state.value, facts)]
+        states = {key: b.record.state for key, b in latest.items()}
+        changed = states or following.state.value != row["state"]
+        entries = (self._looked(row, following, states),) if changed else ()
         begins = any(s.query == "request_insert" for s in statements)
         channels = (f"execution:{tenant}:{row['id']}", *([CHANNEL] if begins else []))
-        return Work(tenant, statements, frozenset({target}), audit=tuple(entries), notify=channels)
+        return Work(tenant, statements, frozenset({target}), audit=entries, notify=channels)
 
-    def _definition(self, row: Row) -> Definition:
-        keys = self._kernel.keystore.tenant(row["tenant"])
-        spec = keys.unseal(row["sealed"], _context(row["tenant"], row["id"]))
-        return definition_of(row["workflow"], WorkflowSpec.model_validate_json(spec))
+    def _looked(self, row: Row, following: Plan, states: Mapping[tuple[str, int], StepState]) -> AuditEntry:
+        """What a look recorded, for the audit."""
+        steps = [f"{name}:{item}:{state.value}" for (name, item), state in sorted(states.items())]
+        facts = Facts({"steps": steps, "reason": following.reason, "round": row["round"]})
+        actor, target = system_actor(row["tenant"], "workflows"), f"execution:{row['id']}"
+        return self._kernel.audit(actor, "workflow.look", target, following.state.value, facts)
 
     async def _row(self, tenant: str, execution_id: str) -> Row:
         row = await self._kernel.db.fetch_one(tenant, "execution_get", tenant, execution_id)
@@ -383,11 +353,3 @@ def _refused(start: Start, refusal: CadreError) -> Record:
 def _later(following: Plan, at: datetime) -> Plan:
     """The same, to be looked at again then."""
     return replace(following, due=min(at, following.due or at))
-
-
-def _version(definition: Definition) -> str:
-    return digest(definition.spec.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-
-def _context(tenant: str, execution_id: str) -> str:
-    return f"execution\x00{tenant}\x00{execution_id}"

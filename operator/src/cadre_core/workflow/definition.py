@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cadre_api.v1alpha1 import ObjectRef, Step, WorkflowSpec
+from cadre_core.canonical import digest
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,16 @@ class Definition:
     key: str
     """`namespace/name`."""
     spec: WorkflowSpec
+
+    @cached_property
+    def document(self) -> bytes:
+        """The specification as JSON, kept with each run."""
+        return self.spec.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+    @cached_property
+    def version(self) -> str:
+        """Digest of the specification."""
+        return digest(self.spec.model_dump(mode="json", by_alias=True, exclude_none=True))
 
     @cached_property
     def by_name(self) -> Mapping[str, Step]:

@@ -4,6 +4,7 @@ What could run long is refused when the chart is compiled."""
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import ClassVar
 
 import cel
@@ -25,7 +26,7 @@ class ExpressionError(Exception):
 def evaluate(text: str, variables: Mapping[str, object]) -> object:
     """The value as plain JSON. Raises ExpressionError."""
     try:
-        value = cel.compile(text).execute(dict(variables))
+        value = _compiled(text).execute(dict(variables))
     except Exception as error:
         raise ExpressionError(_first_line(error)) from None
     except BaseException as error:  # a panic in the CEL library is no Exception
@@ -33,6 +34,11 @@ def evaluate(text: str, variables: Mapping[str, object]) -> object:
             raise
         raise ExpressionError("it cannot be worked out") from None
     return bounded(value)
+
+
+@lru_cache(maxsize=2048)
+def _compiled(text: str) -> cel.Program:
+    return cel.compile(text)
 
 
 def condition(text: str, variables: Mapping[str, object]) -> bool:

@@ -1,11 +1,16 @@
 -- name: execution_insert
 WITH r AS (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[],
-                         $9::text[], $10::text[], $11::timestamptz[])
-        AS r(ord, tenant, id, workflow, sealed, params, requester, person, session_id, parent_id, at)
+                         $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[],
+                         $15::boolean[], $16::timestamptz[])
+        AS r(ord, tenant, id, workflow, sealed, params, requester, person, session_id, parent_id, at, state, reason,
+             result, poked, ended_at)
 ), ins AS (
-    INSERT INTO executions (tenant, id, workflow, sealed, params, requester, person, session_id, parent_id, state, created_at)
-    SELECT tenant, id, workflow, sealed, params::jsonb, requester, person, session_id, parent_id, 'Running', at FROM r
+    INSERT INTO executions (tenant, id, workflow, sealed, params, requester, person, session_id, parent_id, state,
+                            reason, result, poked, created_at, ended_at)
+    SELECT tenant, id, workflow, sealed, params::jsonb, requester, person, session_id, parent_id, state, reason,
+           result::jsonb, poked, at, ended_at
+    FROM r
     ON CONFLICT DO NOTHING
     RETURNING tenant, id
 )
