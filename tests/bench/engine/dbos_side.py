@@ -8,7 +8,7 @@ import time
 
 from dbos import DBOS, DBOSConfig
 
-WARM = 5
+WARM = 20
 
 
 @DBOS.step()

@@ -22,7 +22,7 @@ from tests.bench.report import Cell, Table, times
 from tests.bench.timing import percentile
 
 _VERSION = "3.4.0"
-_COUNT = 40
+_COUNT = 120
 _TASKS = 60
 _AGENT = "co/a0"
 _PAUSE = 0.03
@@ -75,7 +75,7 @@ def _row(who: str, together: int, found: tuple[float, list[float]], base: float)
 async def _ours(home: Home, dsn: str) -> tuple[list[tuple[float, list[float]]], list[float]]:
     async with opened(home, dsn, 5, _FLOW) as services:
         await services.masker.warm_up()
-        await _runs(services, 5, 1)
+        await _runs(services, 20, 1)
         found = [await _runs(services, _COUNT, together) for together in (1, 16)]
         return found, await _leases(services)
 
