@@ -38,7 +38,7 @@ def build_all() -> tuple[Image, ...]:
     if os.environ.get("E2E_IMAGES") == "built":
         return tuple(_named(target) for target in (*TARGETS, "postgres"))
     with exclusive("images"):
-        base = _base()
+        base = base_image()
         arguments = ["--build-arg", f"BASE={base}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
         context = _context("HEAD" if os.environ.get("E2E_IMAGES") == "committed" else "")
         own = tuple(_build(target, [*arguments, "--target", target], context) for target in TARGETS)
@@ -51,7 +51,7 @@ def build_revision(revision: str, targets: Sequence[str]) -> tuple[Image, ...]:
     if os.environ.get("E2E_IMAGES") == "built":
         return tuple(_named(target, "earlier") for target in targets)
     with exclusive("images"):
-        arguments = ["--build-arg", f"BASE={_base()}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
+        arguments = ["--build-arg", f"BASE={base_image()}", "--build-arg", f"EXTRA_CA={_extra_ca()}"]
         context = _context(revision)
         return tuple(_build(one, [*arguments, "--target", one], context, "earlier") for one in targets)
 
@@ -93,7 +93,7 @@ def unpack_revision(revision: str, paths: Sequence[str], target: Path) -> None:
     packed.unlink()
 
 
-def _base() -> str:
+def base_image() -> str:
     """Debian from a registry where one answers, else from packages."""
     return _PULLED if pulled(_PULLED) else _made_base()
 

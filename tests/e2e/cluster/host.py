@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.cluster.steps import CACHE, FILES, StepFailedError, UnavailableError, exclusive, run, timed
@@ -27,14 +28,19 @@ def prepare() -> None:
     missing = sorted(package for program, package in _PACKAGES.items() if which(program) is None)
     if not Path("/usr/include/stdlib.h").exists():
         missing.append("libc6-dev")
-    if missing:
-        with exclusive("apt"), timed(f"apt-get install {' '.join(missing)}"):
-            quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-            try:
-                run(["apt-get", "update", "-q"])
-                run(["apt-get", "install", "-qy", "--no-install-recommends", *missing], env=quiet)
-            except StepFailedError as error:
-                raise UnavailableError(f"packages that a cluster needs: {error}") from error
+    if missing or not any(CACHE.glob("node-packages-*[0-9a-f]")):
+        _install(missing)
+
+
+def _install(packages: Sequence[str]) -> None:
+    """Also without packages: what is made of others later needs lists of today."""
+    command = ["apt-get", "install", "-qy", "--no-install-recommends", *packages]
+    with exclusive("apt"), timed(" ".join(command)):
+        try:
+            run(["apt-get", "update", "-q"])
+            run(command, env={"DEBIAN_FRONTEND": "noninteractive"})
+        except StepFailedError as error:
+            raise UnavailableError(f"packages that a cluster needs: {error}") from error
 
 
 def which(program: str) -> str | None:

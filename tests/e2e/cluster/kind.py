@@ -4,13 +4,15 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from tests.e2e.cluster import nodeimage
+from tests.e2e.cluster import machine, nodeimage
 from tests.e2e.cluster.host import DOCKER, docker, docker_answers, prepare, pulled, start_docker, stop_docker
 from tests.e2e.cluster.kubectl import Kubectl
-from tests.e2e.cluster.steps import CACHE, run, timed
-from tests.support import gobuild
+from tests.e2e.cluster.pods import TOOLS
+from tests.e2e.cluster.steps import CACHE, FILES, UnavailableError, run, timed
+from tests.support import gobuild, images
 from tests.support.images import Image
 
 NAME = "cadre-e2e"
@@ -47,8 +49,7 @@ def up() -> Cluster:
     given = os.environ.get(GIVEN)
     if given:
         return Cluster(_kubectl(Path(given)), owned=False)
-    prepare()
-    start_docker()
+    prepare_machine()
     image = node_image()
     cluster = Cluster(_kubectl(_KUBECONFIG), owned=True)
     if _running() != image:
@@ -56,7 +57,25 @@ def up() -> Cluster:
         _create(image)
     with timed("system pods ready"):
         _wait_ready(cluster.kubectl)
+    if image == _PULLED_NODE:
+        cluster.load([_tools()])
     return cluster
+
+
+@cache
+def prepare_machine() -> None:
+    """Packages, Docker, and whether a node can run here; a pulled one needs Docker alone.
+
+    Raises UnavailableError.
+    """
+    if os.environ.get(GIVEN) or (docker_answers() and (_running() or pulled(_PULLED_NODE))):
+        return
+    lacking = machine.missing()
+    if lacking:
+        raise UnavailableError(f"this machine lacks: {', '.join(lacking)}; or set {GIVEN}")
+    prepare()
+    start_docker()
+    machine.probe()
 
 
 def node_image() -> str:
@@ -71,6 +90,13 @@ def down(*, even_if_kept: bool = False) -> None:
     if docker_answers():
         _delete()
     stop_docker()
+
+
+def _tools() -> Image:
+    """The tests' tools as an image; a node image that is built here has them in it."""
+    arguments = ("--build-arg", f"BASE={images.base_image()}", "--file", FILES / "tools.Dockerfile")
+    docker("build", "--quiet", "--network=host", *arguments, "--tag", TOOLS, FILES)
+    return Image("tools", TOOLS, "", 0)
 
 
 def _kubectl(kubeconfig: Path) -> Kubectl:

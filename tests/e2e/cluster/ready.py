@@ -9,8 +9,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.e2e.cluster import host, kind, machine
-from tests.e2e.cluster.steps import StepFailedError, UnavailableError, timed
+from tests.e2e.cluster import kind, machine
+from tests.e2e.cluster.steps import StepFailedError, timed
 from tests.support import images
 from tests.support.gobuild import ProgramUnavailableError
 
@@ -34,13 +34,7 @@ def main() -> int:
 
 
 def _make() -> None:
-    if not os.environ.get(kind.GIVEN):
-        lacking = machine.missing()
-        if lacking:
-            raise UnavailableError(f"this machine lacks: {', '.join(lacking)}; or set {kind.GIVEN}")
-        host.prepare()
-        host.start_docker()
-        machine.probe()
+    kind.prepare_machine()
     with timed("all programs and images"), ThreadPoolExecutor(2) as pool:
         node = pool.submit(_node)
         built = pool.submit(images.build_all)
