@@ -22,6 +22,7 @@ from cadre_operator.probes import Health, application
 from cadre_operator.reconcile.chart import queue_everything
 from cadre_operator.settings import OperatorSettings
 from cadre_operator.trust.addresses import located
+from cadre_operator.watch.numbers import NoMemories, wait_quietly
 from cadre_operator.watch.registry import configure, register
 from cadre_operator.workers import lead, work
 
@@ -124,11 +125,13 @@ async def _kopf(parts: Parts, kopf_stop: asyncio.Event, stop: asyncio.Event) -> 
     configure(options, namespaced=bool(settings.namespaces))
     hook = settings.webhook
     options.admission.server = AdmissionServer(hook.listen, hook.port, parts.keeper.context)
+    wait_quietly()
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=options,
         indexers=parts.indexers,
+        memories=NoMemories(),
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,

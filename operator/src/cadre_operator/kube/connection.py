@@ -14,6 +14,8 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 
+from cadre_operator.kube.trimmed import TrimmedResponse
+
 Observer = Callable[[str, int, float], None]
 """Told (method, status or 0, seconds to the first byte) of every request."""
 Reader = Callable[[aiohttp.ClientResponse], None]
@@ -41,6 +43,7 @@ class Connection:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=context),
             middlewares=(self.authenticate, self.measure, self.tell),
+            response_class=TrimmedResponse,
         )
 
     async def authenticate(

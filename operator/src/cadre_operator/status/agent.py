@@ -20,7 +20,13 @@ from cadre_operator.agents.consent import Consent, Standing
 from cadre_operator.agents.pods import PodView
 from cadre_operator.agents.rollout import Rollout
 from cadre_operator.kube.fields import Json
-from cadre_operator.status.common import SyncState, accepted, controller_synced, how_to_consent
+from cadre_operator.status.common import (
+    SyncState,
+    accepted,
+    awaiting_consent,
+    controller_synced,
+    how_to_consent,
+)
 from cadre_operator.status.conditions import Cond, StatusChange, change, condition
 from cadre_operator.watch.entries import Entry
 
@@ -80,7 +86,9 @@ def _owner_waits(given: AgentInput) -> bool:
 
 def _awaiting(given: AgentInput) -> Cond | None:
     kind = ConditionType.AWAITING_APPROVAL
-    if given.waiting is not None and _owner_waits(given):
+    if given.waiting is not None:
+        if not _owner_waits(given):
+            return awaiting_consent(given.waiting)
         reason = AwaitingApprovalReason.OWNER_CONSENT_REQUIRED
         return condition(kind, True, reason, how_to_consent(given.waiting))
     if given.consent is None or given.consent.standing.may_apply:

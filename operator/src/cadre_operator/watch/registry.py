@@ -97,7 +97,7 @@ def configure(settings: kopf.OperatorSettings, namespaced: bool) -> None:
     settings.persistence.diffbase_storage = NoFormerSelf()
     settings.scanning.disabled = namespaced
     settings.watching.server_timeout = 600
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 250
     settings.watching.reconnect_backoff = 0.2
     settings.networking.error_backoffs = [0.2, 0.5, 1, 2, 5, 10]
     # no bound on kopf's own workers: below the number of indexed objects it would never finish its start
