@@ -18,7 +18,7 @@ from tests.support import images
 _WORKER = "PYTEST_XDIST_WORKER"
 ORDER = (
     *("platform", "release", "story", "examples", "bypass", "lead", "freeze", "open_network", "gitops"),
-    *("rotation", "faults", "quiet", "figures", "uninstall", "upgrade"),
+    *("processes", "rotation", "faults", "quiet", "figures", "uninstall", "upgrade"),
 )
 """What matters most comes first; the release leaves after all who need it, and the upgrade makes its own."""
 _PLACES = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER)}

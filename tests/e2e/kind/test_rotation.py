@@ -72,6 +72,7 @@ def _found(lab: Lab) -> None:
     metadata = {"name": STAND_INS, "labels": labels}
     service = {"selector": {"app": _MODEL}, "ports": [{"port": 8080}]}
     model = pod(_MODEL, STAND_INS, lab.images["examples"], ["python", "-c", _SERVER])
+    model["spec"]["restartPolicy"] = "Always"
     kubectl.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
         {
