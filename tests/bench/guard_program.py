@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from cadre_api.protocol.guard import AgentBundle, BundleAck, Completion, Lease
+from cadre_guard.analysis.scanner import sidecar
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
@@ -90,7 +91,7 @@ async def serve(controller_url: str, agent: str, bootstrap: Path) -> None:
             controller_url, http, agent=agent, instance=str(uuid.uuid4()), bootstrap_file=bootstrap
         )
         controller = ControllerClient(controller_url, http, identity)
-        masker = Masker(controller)
+        masker = Masker(controller, sidecar())
         try:
             await _work(controller, masker, agent)
         finally:

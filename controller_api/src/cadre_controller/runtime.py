@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from cadre_api.v1alpha1 import Analyzer
 from cadre_controller.auth.cluster import ClusterApi
 from cadre_controller.auth.entrance import GuardEntrance, OperatorAccess
 from cadre_controller.auth.grants import DesktopGrants
@@ -161,6 +162,7 @@ def _service_config(settings: Settings) -> ServiceConfig:
         keystore_key_file=settings.keystore_key_file,
         keystore_passphrase=settings.keystore_passphrase,
         lease_ttl_seconds=settings.lease_ttl,
+        node_analyzer=settings.analyzer is Analyzer.NODE,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from typing_extensions import override
 
+from cadre_api.v1alpha1 import Analyzer
 from cadre_controller.auth.cluster import ACCOUNT_DIR, ClusterAccount
 from cadre_core.users import Issuers, parse_issuers
 
@@ -34,6 +35,7 @@ _NAMES = {
     "kubernetes_port": "KUBERNETES_SERVICE_PORT",
     "kubernetes_account_dir": "CADRE_KUBERNETES_ACCOUNT_DIR",
     "guard_images": "CADRE_GUARD_IMAGES",
+    "analyzer": "CADRE_ANALYZER",
     "operator_account": "CADRE_OPERATOR_ACCOUNT",
     "webhook_url": "CADRE_WEBHOOK_URL",
     "webhook_secret_file": "CADRE_WEBHOOK_SECRET_FILE",
@@ -154,6 +156,8 @@ class Settings(BaseModel):
     tls_key: Path | None = None
     """Both ports speak TLS with these; None = plain HTTP, for a desktop."""
     kubernetes: bool = False
+    analyzer: Analyzer = Analyzer.SIDECAR
+    """Node: the machines have analyzers, so that charts may name them."""
     """Guards and operator are known by their ServiceAccounts."""
     kubernetes_host: str = ""
     kubernetes_port: int = Field(default=443, ge=1, le=65535)

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from cadre_api.protocol.guard import BundleAck
+from cadre_guard.analysis.node import NodeScanner
+from cadre_guard.analysis.scanner import Scanner, sidecar
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
@@ -82,13 +84,18 @@ async def _serve(settings: Settings) -> None:
         )
         controller = ControllerClient(settings.controller, http, identity)
         place = await stack.enter_async_context(open_place(settings))
-        masker = Masker(controller)
+        masker = Masker(controller, _scanner(settings, http, identity))
         stack.callback(masker.close)
         await masker.start()
         if settings.ca_file is not None and not isinstance(trust, bool):
             following = asyncio.create_task(follow_authorities(settings.ca_file, trust))
             stack.callback(following.cancel)
         await _work(settings, instance, controller, masker, place)
+
+
+def _scanner(settings: Settings, http: aiohttp.ClientSession, identity: Identity) -> Scanner:
+    node = settings.analyzer
+    return NodeScanner(node.url, http, identity, node.seconds) if node is not None else sidecar()
 
 
 async def _work(

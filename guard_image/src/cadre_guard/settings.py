@@ -3,15 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from cadre_guard.environment import Address, Environment
 from cadre_guard.errors import ConfigurationError
 from cadre_guard.place.settings import PodSettings, read_pod_settings
 
 _PLACES = ("Desktop", "Pod")
 _SANDBOX_MODES = ("Auto", "Off")
-_ANALYZERS = ("Sidecar",)
-_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_ANALYZERS = ("Sidecar", "Node")
+_ANALYZER_SECONDS = "30"
+_LONGEST_WAIT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnalyzer:
+    """The analyzer of our machine."""
+
+    url: str
+    seconds: float
+    """How long a text waits for it while it is away or busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,76 +38,48 @@ class Settings:
     ca_file: Path | None = None
     """Who signs the controller's certificate; None = the system's authorities."""
     log_level: str = "INFO"
-    health_listen: tuple[str, int] | None = None
+    health_listen: Address | None = None
     pod: PodSettings | None = None
     """None on a desktop."""
+    analyzer: NodeAnalyzer | None = None
+    """None: the guard reads texts itself."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises ConfigurationError that names the variable and the fix."""
-    in_pod = _choice(environment, "CADRE_PLACE", _PLACES) == "Pod"
+    reader = Environment(environment)
+    in_pod = reader.choice("CADRE_PLACE", _PLACES) == "Pod"
     return Settings(
-        agent=_agent(environment),
-        controller=_url(environment),
-        bootstrap_file=_existing_file(environment, "CADRE_BOOTSTRAP_FILE"),
-        state_dir=Path(_required(environment, "CADRE_STATE_DIR")),
-        goose=None if in_pod else _existing_file(environment, "CADRE_GOOSE"),
-        isolate=_choice(environment, "CADRE_SANDBOX", _SANDBOX_MODES) == "Auto",
-        ca_file=_existing_file(environment, "CADRE_CA_FILE") if environment.get("CADRE_CA_FILE") else None,
-        log_level=_log_level(environment),
-        health_listen=_listen(environment.get("CADRE_GUARD_HEALTH_LISTEN", "")),
+        agent=_agent(reader),
+        controller=reader.url("CADRE_CONTROLLER"),
+        bootstrap_file=reader.file("CADRE_BOOTSTRAP_FILE"),
+        state_dir=Path(reader.required("CADRE_STATE_DIR")),
+        goose=None if in_pod else reader.file("CADRE_GOOSE"),
+        isolate=reader.choice("CADRE_SANDBOX", _SANDBOX_MODES) == "Auto",
+        ca_file=reader.optional_file("CADRE_CA_FILE"),
+        log_level=reader.log_level(),
+        health_listen=_listen(reader),
         pod=read_pod_settings(environment) if in_pod else None,
+        analyzer=_analyzer(reader),
     )
 
 
-def _required(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "").strip()
-    if not value:
-        raise ConfigurationError(f"{name} is not set")
-    return value
-
-
-def _agent(environment: Mapping[str, str]) -> str:
-    value = _required(environment, "CADRE_AGENT")
+def _agent(reader: Environment) -> str:
+    value = reader.required("CADRE_AGENT")
     if value.count("/") != 1 or value.startswith("/") or value.endswith("/"):
         raise ConfigurationError(f"CADRE_AGENT must be namespace/name, not {value!r}")
     return value
 
 
-def _url(environment: Mapping[str, str]) -> str:
-    value = _required(environment, "CADRE_CONTROLLER").rstrip("/")
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigurationError("CADRE_CONTROLLER must be the http(s) URL of the controller's guard port")
-    return value
-
-
-def _existing_file(environment: Mapping[str, str], name: str) -> Path:
-    path = Path(_required(environment, name))
-    if not path.is_file():
-        raise ConfigurationError(f"{name} names no file: {path}")
-    return path.absolute()
-
-
-def _choice(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    value = environment.get(name) or allowed[0]
-    if value not in allowed:
-        raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-    return value
-
-
-def _log_level(environment: Mapping[str, str]) -> str:
-    _choice(environment, "CADRE_ANALYZER", _ANALYZERS)
-    value = (environment.get("CADRE_LOG_LEVEL") or "INFO").upper()
-    if value not in _LOG_LEVELS:
-        raise ConfigurationError(f"CADRE_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}")
-    return value
-
-
-def _listen(value: str) -> tuple[str, int] | None:
-    if not value:
+def _analyzer(reader: Environment) -> NodeAnalyzer | None:
+    if reader.choice("CADRE_ANALYZER", _ANALYZERS) == "Sidecar":
         return None
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigurationError("CADRE_GUARD_HEALTH_LISTEN must be host:port")
-    return host, int(port)
+    return NodeAnalyzer(
+        url=reader.url("CADRE_ANALYZER_URL", ("https",)),
+        seconds=reader.seconds("CADRE_ANALYZER_SECONDS", _ANALYZER_SECONDS, _LONGEST_WAIT_SECONDS),
+    )
+
+
+def _listen(reader: Environment) -> Address | None:
+    name = "CADRE_GUARD_HEALTH_LISTEN"
+    return reader.address(name, "") if reader.text(name) else None

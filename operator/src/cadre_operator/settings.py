@@ -54,6 +54,8 @@ class TrustSettings:
     guard_host: str = ""
     guard_service: str = "cadre-controller-guard"
     public_service: str = "cadre-controller"
+    analyzer_service: str = ""
+    """Of the machines' analyzers; empty = there are none."""
     api_server: str = ""
     """`address:port` at which pods would reach the API server; empty outside of a cluster."""
 
@@ -122,7 +124,13 @@ def _cluster(reader: "_Reader") -> ClusterSettings:
         controller_port=reader.integer("CADRE_GUARD_PORT", 7441),
         controller_namespace=reader.env.get("CADRE_NAMESPACE") or "cadre-system",
         egress_probes=reader.names("CADRE_EGRESS_PROBES"),
+        analyzer_host=_analyzer_host(reader),
     )
+
+
+def _analyzer_host(reader: "_Reader") -> str:
+    service = reader.env.get("CADRE_ANALYZER_SERVICE", "")
+    return f"{service}.{reader.env.get('CADRE_NAMESPACE') or 'cadre-system'}.svc" if service else ""
 
 
 def _trust(reader: "_Reader") -> TrustSettings:
@@ -137,6 +145,7 @@ def _trust(reader: "_Reader") -> TrustSettings:
         guard_host=reader.env.get("CADRE_GUARD_HOST", ""),
         guard_service=reader.env.get("CADRE_GUARD_SERVICE") or "cadre-controller-guard",
         public_service=reader.env.get("CADRE_PUBLIC_SERVICE") or "cadre-controller",
+        analyzer_service=reader.env.get("CADRE_ANALYZER_SERVICE", ""),
         api_server=f"{host}:{port}" if host else "",
     )
 

@@ -4,12 +4,15 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from cadre_api.protocol.freeze import DeclaredFreeze
+from cadre_core.compile import compile_chart
 from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.agents.made import Made
 from cadre_operator.agents.replicas import Demand
 from cadre_operator.chart.book import ChartBook
+from cadre_operator.chart.evaluate import Compiler
 from cadre_operator.controller import Controller
 from cadre_operator.keys import Key
 from cadre_operator.kube.port import Kube
@@ -73,3 +76,8 @@ class World:
     """Node -> when its counters were last written."""
     unreachable: dict[str, float] = field(default_factory=dict)
     """Tenant -> since when its controller does not answer."""
+
+    @property
+    def compiler(self) -> Compiler:
+        """Compiles charts for what this cluster offers."""
+        return partial(compile_chart, node_analyzer=bool(self.cluster.analyzer_host))

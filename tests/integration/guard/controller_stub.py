@@ -114,6 +114,13 @@ class Controller:
         self.values[token] = value
         return token
 
+    def analyzer_token(self, tenant: str = "acme", **claims: object) -> str:
+        """What the analyzer of a machine knows this agent by."""
+        now = int(datetime.now(UTC).timestamp())
+        stated = {"sub": AGENT, "tenant": tenant, "iss": "cadre-controller", "aud": "cadre-analyzer"}
+        times = {"iat": now, "exp": now + 1200}
+        return jwt.encode({**stated, **times, **claims}, self.signer, algorithm="EdDSA")
+
     def submit(self, prompt: str, task: str = "task-1", **extra: object) -> None:
         """Put work in the queue."""
         now = datetime.now(UTC)
@@ -171,6 +178,7 @@ def _app(controller: Controller) -> web.Application:
     routes = _Routes(controller)
     base = "/guard/v1"
     app.router.add_post(f"{base}/token", routes.token)
+    app.router.add_get(f"{base}/jwks", routes.jwks)
     app.router.add_get(f"{base}/bundle", routes.bundle)
     app.router.add_post(f"{base}/bundle/ack", routes.keep(controller.acks))
     app.router.add_post(f"{base}/claims", routes.claim)
@@ -199,7 +207,11 @@ class _Routes:
             return problem(403, "BootstrapRefused")
         key = json.loads(OKPAlgorithm.to_jwk(self.c.signer.public_key()))
         expires = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
-        return web.json_response({"token": "jwt", "expiresAt": expires, "bundleKey": key})
+        tokens = {"token": "jwt", "analyzerToken": self.c.analyzer_token()}
+        return web.json_response({**tokens, "expiresAt": expires, "bundleKey": key})
+
+    async def jwks(self, request: web.Request) -> web.Response:
+        return web.json_response({"keys": [json.loads(OKPAlgorithm.to_jwk(self.c.signer.public_key()))]})
 
     async def bundle(self, request: web.Request) -> web.Response:
         after, deadline = int(request.query["after"]), float(request.query["wait"])

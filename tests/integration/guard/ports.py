@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing_extensions import override
 
 from cadre_api.protocol.guard import AgentBundle, Lease
 from cadre_core.mesh import BUILTIN_TOOLS, GUARD, BuiltinTool
+from cadre_guard.analysis.scanner import Scanner, sidecar
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
 from cadre_guard.events import EventLog
@@ -35,6 +38,7 @@ from cadre_guard.turn.turn import Turn, TurnRegistry
 from tests.integration.guard.controller_stub import AGENT, Controller, Json, tool
 
 SECRET, PREFIX = "secret", "prefix"
+MakeScanner = Callable[[aiohttp.ClientSession, Identity], Scanner]
 
 
 def own_tool(each: BuiltinTool) -> Json:
@@ -79,6 +83,15 @@ class Ports:
 @pytest_asyncio.fixture
 async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
     """The real endpoints, masker and controller client in this process."""
+    async with opened(controller, tmp_path, lambda _http, _identity: sidecar()) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(
+    controller: Controller, folder: Path, scanner: MakeScanner, trust: ssl.SSLContext | bool = True
+) -> AsyncIterator[Ports]:
+    """The same with a scanner of one's own, and authorities to believe."""
     now = datetime.now(UTC)
     bundle = AgentBundle.model_validate({
         "agent": AGENT, "tenant": "acme", "generation": 1, "digest": "d", "issuedAt": now,
@@ -90,14 +103,13 @@ async def ports(controller: Controller, tmp_path: Path) -> AsyncIterator[Ports]:
         "taskId": "task-1", "sessionId": "session-1", "fence": 7, "attempt": 1, "prompt": "",
         "expiresAt": now, "deadlineAt": now + timedelta(minutes=2),
     })  # fmt: skip
-    secret = tmp_path / "bootstrap"
+    secret = folder / "bootstrap"
     secret.write_text("bootstrap-secret")
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as http:
         base = f"http://127.0.0.1:{controller.port}"
-        client = ControllerClient(
-            base, http, Identity(base, http, agent=AGENT, instance="i", bootstrap_file=secret)
-        )
-        masker, events = Masker(client), EventLog(client)
+        identity = Identity(base, http, agent=AGENT, instance="i", bootstrap_file=secret)
+        client = ControllerClient(base, http, identity)
+        masker, events = Masker(client, scanner(http, identity)), EventLog(client)
         await masker.use(bundle)
         telemetry = Telemetry(client, AGENT)
         turns, gate = TurnRegistry(), ToolGate(client, masker, events, telemetry)

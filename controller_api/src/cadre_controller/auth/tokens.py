@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 
+from cadre_api.protocol.base import type_json
 from cadre_controller.auth.identity import PersonIdentity
 from cadre_controller.ports import AgentIdentity, Clock, Ids
 from cadre_controller.refusals import Unauthorized
 
 PUBLIC_AUDIENCE = "cadre-public"
 GUARD_AUDIENCE = "cadre-guard"
+ANALYZER_AUDIENCE = "cadre-analyzer"
 GUARD_LIFETIME = timedelta(minutes=30)
 PERSON_LIFETIME = timedelta(hours=8)
 _ISSUER = "cadre-controller"
@@ -40,13 +43,16 @@ class Tokens:
 
     def for_guard(self, identity: AgentIdentity) -> IssuedToken:
         """A token for the guard port, bound to agent and instance, 30 minutes."""
-        claims = {
-            "sub": identity.agent,
-            "tenant": identity.tenant,
-            "instance": identity.instance,
-            "replica": identity.replica,
-        }
-        return self._issue(claims, GUARD_AUDIENCE, GUARD_LIFETIME)
+        return self._issue(_guard_claims(identity), GUARD_AUDIENCE, GUARD_LIFETIME)
+
+    def for_analyzer(self, identity: AgentIdentity) -> IssuedToken:
+        """A token that tells the analyzer of a machine whose texts it reads, 30 minutes; no port takes it."""
+        return self._issue(_guard_claims(identity), ANALYZER_AUDIENCE, GUARD_LIFETIME)
+
+    def public_jwk(self) -> type_json:
+        """The key by which others verify what we issued."""
+        jwk = OKPAlgorithm.to_jwk(self._public, as_dict=True)
+        return {**jwk, "alg": _ALGORITHM, "use": "sig"}
 
     def for_person(self, identity: PersonIdentity) -> IssuedToken:
         """A token for the public port, 8 hours."""
@@ -103,3 +109,12 @@ class Tokens:
         if not isinstance(claims["exp"], int) or self._clock.now().timestamp() >= claims["exp"]:
             raise Unauthorized("TokenExpired", "the token has expired")
         return {"tenant": "", **{key: value for key, value in claims.items() if isinstance(value, str)}}
+
+
+def _guard_claims(identity: AgentIdentity) -> dict[str, str]:
+    return {
+        "sub": identity.agent,
+        "tenant": identity.tenant,
+        "instance": identity.instance,
+        "replica": identity.replica,
+    }

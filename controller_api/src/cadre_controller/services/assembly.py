@@ -66,6 +66,8 @@ class ServiceConfig:
     keystore_key_file: Path | None = None
     keystore_passphrase: str = ""
     lease_ttl_seconds: float = 15.0
+    node_analyzer: bool = False
+    """Machines have an analyzer that agents may share."""
     sweep_seconds: float = 1.0
 
 
@@ -143,7 +145,7 @@ async def open_services(
         await listener.start()
         stack.push_async_callback(listener.stop)
         kernel = Kernel(database, committer, keystore, clock or SystemClock(), used_ids, wakeups)
-        services, masker = build_services(kernel, timedelta(seconds=config.lease_ttl_seconds))
+        services, masker = build_services(kernel, config)
         stack.callback(masker.close)
         stack.callback(wakeups.close)
         await services.chart.start()
@@ -162,9 +164,10 @@ async def open_services(
         yield services
 
 
-def build_services(kernel: Kernel, ttl: timedelta) -> tuple[Services, DetectMasker]:
+def build_services(kernel: Kernel, config: ServiceConfig) -> tuple[Services, DetectMasker]:
     """Wire the services together."""
-    chart = ChartService(kernel)
+    ttl = timedelta(seconds=config.lease_ttl_seconds)
+    chart = ChartService(kernel, node_analyzer=config.node_analyzer)
     pseudonyms = PseudonymService(kernel, chart)
     masker = DetectMasker(pseudonyms)
     budgets = BudgetService(kernel, chart)

@@ -54,8 +54,10 @@ class _Tenant:
 class ChartService:
     """Apply, plan, and the compiled chart of each tenant."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, *, node_analyzer: bool = False) -> None:
+        """`node_analyzer`: machines have an analyzer that agents may share."""
         self._kernel = kernel
+        self._node_analyzer = node_analyzer
         self._tenants: dict[str, _Tenant] = {}
         self._unusable: dict[str, int] = {}
         """Tenant -> the stored generation that does not compile here, so that it is told once."""
@@ -159,7 +161,7 @@ class ChartService:
     async def plan(self, documents: Sequence[tuple[str, str]]) -> PlanResult:
         """What these documents would change for each agent."""
         resources, problems = await asyncio.to_thread(parse_documents, list(documents))
-        snapshot, more = await asyncio.to_thread(_compile, resources)
+        snapshot, more = await asyncio.to_thread(self._compile, resources)
         found = (*problems, *more)
         if snapshot is None or found:
             return PlanResult((), found)
@@ -179,7 +181,7 @@ class ChartService:
         Raises ChartInvalid with every problem, Conflict(StateChanged) when `onto` is no longer in force.
         """
         resources, problems = await asyncio.to_thread(parse_documents, list(documents))
-        snapshot, more = await asyncio.to_thread(_compile, resources)
+        snapshot, more = await asyncio.to_thread(self._compile, resources)
         if problems or more or snapshot is None:
             raise ChartInvalid((*problems, *more))
         async with self._applying:
@@ -253,7 +255,7 @@ class ChartService:
         keys = kernel.keystore.tenant(tenant)
         models = [KINDS[row["kind"]].model_validate(document_of(tenant, keys, row)) for row in rows]
         resources = Resources.of_models(models)
-        snapshot, problems = await asyncio.to_thread(_compile, resources)
+        snapshot, problems = await asyncio.to_thread(self._compile, resources)
         if snapshot is None or problems:
             logger.error("stored chart does not compile", extra={"tenant": tenant, "problems": len(problems)})
             self._unusable[tenant] = latest["generation"]
@@ -277,6 +279,10 @@ class ChartService:
         known = self._tenants.get(snapshot.tenant)
         return plan(known.live.snapshot if known is not None else None, snapshot)
 
+    def _compile(self, resources: Resources) -> tuple[Snapshot | None, tuple[Problem, ...]]:
+        result = compile_chart(resources, node_analyzer=self._node_analyzer)
+        return result.snapshot, (*result.problems, *recognizer_problems(resources))
+
     def _entry(self, tenant: str) -> _Tenant:
         found = self._tenants.get(tenant)
         if found is None:
@@ -289,11 +295,6 @@ def _overtaken() -> Conflict:
 
 
 _CLASSES = [data_class.value for data_class in DataClass]
-
-
-def _compile(resources: Resources) -> tuple[Snapshot | None, tuple[Problem, ...]]:
-    result = compile_chart(resources)
-    return result.snapshot, (*result.problems, *recognizer_problems(resources))
 
 
 def _names(snapshot: Snapshot) -> tuple[GuardTerm, ...]:

@@ -27,6 +27,14 @@ class TokenResponse(Message):
     expires_at: datetime
     bundle_key: type_json
     """JWK (OKP/Ed25519) that signs bundles."""
+    analyzer_token: str = ""
+    """For the analyzer of the machine, and worthless here."""
+
+
+class VerificationKeys(Message):
+    """GET /guard/v1/jwks: keys by which others know our tokens (RFC 7517)."""
+
+    keys: tuple[type_json, ...]
 
 
 class GuardTerm(Message):

@@ -5,6 +5,7 @@ unread.
 import asyncio
 import contextlib
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from functools import partial
 from typing import TypeVar
 
 from cadre_detect import DetectConfig, DetectionError, Finding, SpanCache
-from cadre_guard.analysis.process import Question, Spans, WorkerProcess
+from cadre_guard.analysis.process import Spans, WorkerProcess
+from cadre_guard.analysis.scanner import Question
 
 _T = TypeVar("_T")
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -43,10 +45,12 @@ class AnalysisPool:
 
     cache: SpanCache
     workers: int = 1
+    configurations: int = 1
+    """How many each worker keeps ready."""
     counts: PoolCounts = field(default_factory=PoolCounts)
     _load: _Load = field(default_factory=_Load)
-    _named: tuple[DetectConfig, bytes] | None = None
-    """The configuration of the last scan and its revision, which is dear with many terms."""
+    _named: OrderedDict[int, tuple[DetectConfig, bytes]] = field(default_factory=OrderedDict)
+    """By identity: the configurations of the last scans, with their revisions, which are dear to make."""
     _idle: asyncio.Queue[WorkerProcess] | None = None
     _threads: ThreadPoolExecutor | None = None
     _all: list[WorkerProcess] = field(default_factory=list)
@@ -73,34 +77,44 @@ class AnalysisPool:
     async def prepare(self, config: DetectConfig) -> None:
         """Make every worker ready for a configuration; raises DetectionError(RecognizerInvalid, …)."""
         held = [await self._queue().get() for _ in range(self.workers)]
+        revision = self._revision(config)
         try:
-            await asyncio.gather(*(self._in_thread(partial(worker.configure, config)) for worker in held))
+            await asyncio.gather(
+                *(self._in_thread(partial(worker.configure, config, revision)) for worker in held)
+            )
         finally:
             for worker in held:
                 self._queue().put_nowait(worker)
 
     async def scan(
-        self, config: DetectConfig, questions: Sequence[Question]
+        self, config: DetectConfig, questions: Sequence[Question], cache: SpanCache | None = None
     ) -> dict[Question, tuple[Finding, ...]]:
-        """Findings of every text; raises DetectionError when one of them cannot be judged."""
+        """Findings of every text; raises DetectionError when one of them cannot be judged.
+
+        `cache`: another memory than the pool's own.
+        """
+        cache = self.cache if cache is None else cache
         revision = self._revision(config)
         known: dict[Question, tuple[Finding, ...]] = {}
         fresh: dict[Question, bytes] = {}
         for question in dict.fromkeys(questions):
-            digest = self.cache.digest(revision + bytes([question[1]]), question[0])
-            spans = self.cache.get(digest)
+            digest = cache.digest(revision + bytes([question[1]]), question[0])
+            spans = cache.get(digest)
             if spans is None:
                 fresh[question] = digest
             else:
                 known[question] = spans
         if fresh:
-            known |= await self._finished(self._scan_fresh(config, fresh))
+            known |= await self._finished(self._scan_fresh(config, fresh, cache))
         return known
 
     def _revision(self, config: DetectConfig) -> bytes:
-        if self._named is None or self._named[0] is not config:
-            self._named = config, config.revision()
-        return self._named[1]
+        if id(config) not in self._named:
+            self._named[id(config)] = config, config.revision()
+            if len(self._named) > self.configurations:
+                self._named.popitem(last=False)
+        self._named.move_to_end(id(config))
+        return self._named[id(config)][1]
 
     async def _finished(
         self, work: Coroutine[None, None, dict[Question, tuple[Finding, ...]]]
@@ -126,25 +140,26 @@ class AnalysisPool:
             self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def _scan_fresh(
-        self, config: DetectConfig, fresh: dict[Question, bytes]
+        self, config: DetectConfig, fresh: dict[Question, bytes], cache: SpanCache
     ) -> dict[Question, tuple[Finding, ...]]:
         found = await self._answers(config, list(fresh))
         for digest, spans in zip(fresh.values(), found, strict=True):
-            self.cache.put(digest, spans)
+            cache.put(digest, spans)
         return dict(zip(fresh, found, strict=True))
 
     async def _answers(self, config: DetectConfig, questions: list[Question]) -> Spans:
         size = sum(len(text) for text, _ in questions)
+        revision = self._revision(config)
         async with self._admitted(4 * size), self._worker() as worker:
             started = time.monotonic()
             try:
-                found = await self._in_thread(partial(worker.scan, config, questions))
+                found = await self._in_thread(partial(worker.scan, config, revision, questions))
             except DetectionError as error:
                 self.counts.failures += 1
                 if error.reason != "DetectorDied":
                     raise
                 # another request may have been what killed it; what kills it twice is refused
-                found = await self._in_thread(partial(worker.scan, config, questions))
+                found = await self._in_thread(partial(worker.scan, config, revision, questions))
             self.counts.scanned += len(questions)
             self.counts.characters += size
             self.counts.seconds += time.monotonic() - started
@@ -186,7 +201,7 @@ class AnalysisPool:
         if self._idle is None:
             self._idle = asyncio.Queue()
             self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="analysis")
-            self._all = [WorkerProcess() for _ in range(self.workers)]
+            self._all = [WorkerProcess(self.configurations) for _ in range(self.workers)]
             for worker in self._all:
                 self._idle.put_nowait(worker)
         return self._idle

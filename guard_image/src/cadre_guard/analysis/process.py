@@ -11,13 +11,13 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from cadre_detect import DetectConfig, DetectionError, Finding
 from cadre_guard.analysis.framing import receive, send
+from cadre_guard.analysis.scanner import Question
 
-Question = tuple[str, bool]
-"""(text, whether it is prose)."""
 Spans = list[tuple[Finding, ...]]
 
 _START_SECONDS = 120.0
@@ -27,11 +27,13 @@ _SECONDS_PER_CHARACTER = 0.002
 
 
 class WorkerProcess:
-    """Scans one batch at a time."""
+    """Scans one batch at a time. Configurations are known by their revision."""
 
-    def __init__(self) -> None:
+    def __init__(self, configurations: int = 1) -> None:
+        """`configurations`: how many it keeps ready."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._config: DetectConfig | None = None
+        self._most = configurations
+        self._ready: OrderedDict[bytes, None] = OrderedDict()
         self._closed = False
 
     @property
@@ -40,23 +42,26 @@ class WorkerProcess:
         process = self._process
         return process.pid if process is not None else None
 
-    def scan(self, config: DetectConfig, questions: Sequence[Question]) -> Spans:
+    def scan(self, config: DetectConfig, revision: bytes, questions: Sequence[Question]) -> Spans:
         """Findings of each text under a configuration; raises DetectionError when there is no answer."""
-        self.configure(config)
+        self.configure(config, revision)
+        self._ready.move_to_end(revision)
         size = sum(len(text) for text, _ in questions)
-        answer = self._ask(list(questions), _BASE_SECONDS + size * _SECONDS_PER_CHARACTER)
+        answer = self._ask((revision, list(questions)), _BASE_SECONDS + size * _SECONDS_PER_CHARACTER)
         if len(answer) != len(questions):
             self.kill()
             raise DetectionError("DetectorFailed", "the worker answered something else")
         return answer
 
-    def configure(self, config: DetectConfig) -> None:
+    def configure(self, config: DetectConfig, revision: bytes) -> None:
         """Start a process when there is none, and give it the configuration; raises DetectionError."""
         self.start()
-        if self._config != config:
-            self._config = None
-            self._ask(config, _START_SECONDS)
-            self._config = config
+        if revision in self._ready:
+            return
+        self._ask((revision, config), _START_SECONDS)
+        self._ready[revision] = None
+        if len(self._ready) > self._most:
+            self._ready.popitem(last=False)
 
     def start(self) -> None:
         """Start a process when there is none; raises DetectionError."""
@@ -70,7 +75,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process; the next scan starts another."""
-        process, self._process, self._config = self._process, None, None
+        process, self._process = self._process, None
+        self._ready.clear()
         if process is not None:
             process.kill()
             process.wait()
@@ -83,7 +89,7 @@ class WorkerProcess:
         self.kill()
         if self._closed:
             raise DetectionError("DetectorDied", "the guard ends")
-        command = [sys.executable, "-m", "cadre_guard.analysis.worker"]
+        command = [sys.executable, "-m", "cadre_guard.analysis.worker", str(self._most)]
         try:
             self._process = subprocess.Popen(
                 command,

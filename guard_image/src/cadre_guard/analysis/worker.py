@@ -2,7 +2,8 @@
 
 It imports the detection library and nothing else of the guard, holds no credential and no socket, and dies
 with its parent. A request is a pickle (the parent is trusted); an answer is JSON (this process has read
-hostile text). Both are preceded by their length in 4 bytes.
+hostile text). Both are preceded by their length in 4 bytes. How many configurations it keeps ready is its
+argument; parent and worker forget the one that was used least recently, each by itself.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 import pickle
 import signal
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from cadre_detect import DetectConfig, DetectionError, Detector, Finding
@@ -32,7 +34,7 @@ def main() -> int:
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the answers
     leave_out_programs()
-    server = _Server()
+    server = _Server(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             send(answers, json.dumps(server.answer(receive(questions))).encode())
@@ -40,32 +42,41 @@ def main() -> int:
 
 
 class _Server:
-    def __init__(self) -> None:
-        self._detector: Detector | None = None
+    def __init__(self, most: int) -> None:
+        self._detectors: OrderedDict[bytes, Detector] = OrderedDict()
+        self._most = most
 
     def answer(self, message: bytes) -> object:
         """Spans of each text, or the reason why there are none; never a word of a text."""
         try:
-            asked = pickle.loads(message)  # noqa: S301 - from our parent alone
+            revision, asked = pickle.loads(message)  # noqa: S301 - from our parent alone
             if isinstance(asked, DetectConfig):
-                return self._configure(asked)
-            return {"spans": [self._scan(text, prose) for text, prose in asked]}
+                return self._configure(revision, asked)
+            detector = self._detector(revision)
+            return {"spans": [_spans(detector, text, prose) for text, prose in asked]}
         except DetectionError as error:
             return {"reason": error.reason, "message": str(error) if "Recognizer" in error.reason else ""}
         except Exception as error:  # any fault means that the text is not judged
             return {"reason": "DetectorFailed", "message": type(error).__name__}
 
-    def _configure(self, config: DetectConfig) -> object:
+    def _configure(self, revision: bytes, config: DetectConfig) -> object:
         detector = Detector(config)
         detector.warm_up()
-        self._detector = detector
+        self._detectors[revision] = detector
+        if len(self._detectors) > self._most:
+            self._detectors.popitem(last=False)
         settle_memory()
         return {"spans": []}
 
-    def _scan(self, text: str, prose: bool) -> Sequence[Sequence[object]]:
-        if self._detector is None:
+    def _detector(self, revision: bytes) -> Detector:
+        if revision not in self._detectors:
             raise DetectionError("GuardNotReady")
-        return [_packed(finding) for finding in self._detector.scan(text, prose=prose)]
+        self._detectors.move_to_end(revision)
+        return self._detectors[revision]
+
+
+def _spans(detector: Detector, text: str, prose: bool) -> Sequence[Sequence[object]]:
+    return [_packed(finding) for finding in detector.scan(text, prose=prose)]
 
 
 def _packed(finding: Finding) -> Sequence[object]:

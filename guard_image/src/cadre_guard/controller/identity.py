@@ -37,14 +37,21 @@ class Identity:
 
     async def bearer(self) -> str:
         """The header value; raises GuardError when refused, aiohttp errors when the controller is away."""
-        async with self._lock:
-            if self._current is None or self._current.expires_at - datetime.now(UTC) < _RENEW_BEFORE:
-                self._current = await self._exchange()
-            return f"Bearer {self._current.token}"
+        return f"Bearer {(await self._valid()).token}"
+
+    async def analyzer_bearer(self) -> str:
+        """The same for the analyzer of our machine, which can do nothing with it at the controller."""
+        return f"Bearer {(await self._valid()).analyzer_token}"
 
     def forget(self) -> None:
         """The controller did not accept the token: trade again before the next call."""
         self._current = None
+
+    async def _valid(self) -> TokenResponse:
+        async with self._lock:
+            if self._current is None or self._current.expires_at - datetime.now(UTC) < _RENEW_BEFORE:
+                self._current = await self._exchange()
+            return self._current
 
     async def _exchange(self) -> TokenResponse:
         secret = await asyncio.to_thread(self._bootstrap_file.read_text)

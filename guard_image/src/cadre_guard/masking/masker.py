@@ -1,7 +1,6 @@
 """Mask and restore for one agent: detection off the event loop, tokens in one batch, fail closed."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from cadre_detect import (
     Blocked,
     DetectConfig,
     DetectionError,
-    SpanCache,
     restore_json,
     restore_text,
 )
@@ -23,7 +21,7 @@ from cadre_detect.jsonwalk import DATA, Json, WalkRules
 from cadre_detect.masking import Entity, MaskPolicy, Mode, Scanned
 from cadre_detect.rules import data_class_of, detect_config, mask_policy
 from cadre_detect.terms import fold
-from cadre_guard.analysis.pool import AnalysisPool
+from cadre_guard.analysis.scanner import Scanner
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
 from cadre_guard.masking.pairs import SessionPairs
@@ -52,9 +50,9 @@ class Masked:
 class Masker:
     """Shared by all sessions of an agent under one bundle; `use` puts a new bundle's rules in force."""
 
-    def __init__(self, controller: ControllerClient) -> None:
+    def __init__(self, controller: ControllerClient, scanner: Scanner) -> None:
         self._controller = controller
-        self.analysis = AnalysisPool(SpanCache(secrets.token_bytes(32)))
+        self.analysis = scanner
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="mask")
         self._config: DetectConfig | None = None
         self._policy = MaskPolicy()

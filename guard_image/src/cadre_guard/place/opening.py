@@ -12,13 +12,14 @@ import aiohttp
 
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.problems import AWAY_ERRORS, AWAY_STATUSES
+from cadre_guard.environment import Address
 from cadre_guard.errors import ConfigurationError, GuardError
 from cadre_guard.place.desktop import Desktop
 from cadre_guard.place.egress import require_sealed
 from cadre_guard.place.keys import KeyFile
 from cadre_guard.place.links import Dialer, ShimDialer, WebSocketDialer
 from cadre_guard.place.pod import Pod
-from cadre_guard.place.settings import Address, PodSettings
+from cadre_guard.place.settings import PodSettings
 from cadre_guard.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cadre_guard.errors import ConfigurationError
+from cadre_guard.environment import Address, Environment
 
-Address = tuple[str, int]
 _TRANSPORTS = ("Goose", "WebSocket", "Stdio")
-_LOOPBACK = ("127.0.0.1", "::1")
 _LONGEST_DRAIN_SECONDS = 7 * 24 * 3600.0
 
 
@@ -36,7 +34,7 @@ class PodSettings:
 
 def read_pod_settings(environment: Mapping[str, str]) -> PodSettings:
     """Raises ConfigurationError that names the variable and the fix."""
-    reader = _Reader(environment)
+    reader = Environment(environment)
     return PodSettings(
         shared_dir=Path(reader.text("CADRE_SHARED_DIR", "/run/cadre")),
         agent=reader.loopback("CADRE_AGENT_ADDRESS", "127.0.0.1:3284"),
@@ -46,49 +44,7 @@ def read_pod_settings(environment: Mapping[str, str]) -> PodSettings:
         tools=reader.loopback("CADRE_TOOL_LISTEN", "127.0.0.1:8102"),
         home=reader.text("CADRE_AGENT_HOME", "/home/agent"),
         egress_probes=reader.addresses("CADRE_EGRESS_PROBES"),
-        drain_seconds=reader.seconds("CADRE_DRAIN_SECONDS", "1800"),
+        drain_seconds=reader.seconds("CADRE_DRAIN_SECONDS", "1800", _LONGEST_DRAIN_SECONDS),
         termination_log=Path(reader.text("CADRE_TERMINATION_LOG", "/dev/termination-log")),
         shim_target=Path(target) if (target := reader.text("CADRE_SHIM_TARGET", "")) else None,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    environment: Mapping[str, str]
-
-    def text(self, name: str, default: str) -> str:
-        return self.environment.get(name, "").strip() or default
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name, allowed[0])
-        if value not in allowed:
-            raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        return value
-
-    def address(self, name: str, default: str) -> Address:
-        return self._parse(name, self.text(name, default))
-
-    def loopback(self, name: str, default: str) -> Address:
-        host, port = self.address(name, default)
-        if host not in _LOOPBACK:
-            raise ConfigurationError(f"{name} must be on 127.0.0.1: only the agent beside us may reach it")
-        return host, port
-
-    def addresses(self, name: str) -> tuple[Address, ...]:
-        items = (part.strip() for part in self.environment.get(name, "").split(","))
-        return tuple(self._parse(name, item) for item in items if item)
-
-    def seconds(self, name: str, default: str) -> float:
-        try:
-            value = float(self.text(name, default))
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= _LONGEST_DRAIN_SECONDS:
-            raise ConfigurationError(f"{name} must be a number of seconds up to a week")
-        return value
-
-    def _parse(self, name: str, value: str) -> Address:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ConfigurationError(f"{name}: {value!r} is not host:port")
-        return host.strip("[]"), int(port)

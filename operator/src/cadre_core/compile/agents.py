@@ -24,6 +24,8 @@ class Chart:
     profiles: Mapping[str, MergedProfile]
     servers: Mapping[str, ToolServerSpec]
     policies: CompiledPolicies
+    node_analyzer: bool = False
+    """Machines have an analyzer that agents may share."""
     guards: dict[tuple[str, str], GuardSpec] = field(default_factory=dict)
     """What was worked out already, by profile and node."""
 
@@ -38,7 +40,8 @@ def build_agents(draft: Draft, chart: Chart) -> dict[str, EffectiveAgent]:
         node = places[key]
         profile = _profile(draft, chart, agent, node)
         _owner(draft, agent)
-        _check_analyzer(draft, agent)
+        if not chart.node_analyzer:
+            _refuse_node_analyzer(draft, agent)
         if node is not None and profile is not None:
             found[key] = _agent(draft, chart, agent, node, profile)
     return found
@@ -112,10 +115,11 @@ def _person_exists(draft: Draft, agent: Agent) -> bool:
     return ref is not None and draft.resolve(agent, ref, Person, "spec.ownerRef") is not None
 
 
-def _check_analyzer(draft: Draft, agent: Agent) -> None:
+def _refuse_node_analyzer(draft: Draft, agent: Agent) -> None:
     if agent.spec.analyzer is Analyzer.NODE:
-        message = "an analyzer shared per machine is not offered by this version"
-        draft.refuse(agent, "spec.analyzer", "NotOffered", message, "use Sidecar, or leave it out")
+        message = "no machine here has an analyzer for its agents; on a cluster analyzer.enabled of the chart"
+        fix = "use Sidecar, or leave it out; or let the cluster's administrator set analyzer.enabled=true"
+        draft.refuse(agent, "spec.analyzer", "NotOffered", f"{message} brings one", fix)
 
 
 def _agent(draft: Draft, chart: Chart, agent: Agent, node: str, profile: MergedProfile) -> EffectiveAgent:

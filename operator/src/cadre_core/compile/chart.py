@@ -13,16 +13,19 @@ from cadre_core.model import CompileResult, Snapshot
 from cadre_core.resources import Resources, ordered
 
 
-def compile_chart(resources: Resources) -> CompileResult:
-    """Compile a tenant; with any problem there is no snapshot, and all problems are listed, sorted."""
+def compile_chart(resources: Resources, *, node_analyzer: bool = False) -> CompileResult:
+    """Compile a tenant; with any problem there is no snapshot, and all problems are listed, sorted.
+
+    `node_analyzer`: machines have an analyzer that agents may share.
+    """
     draft = Draft(resources)
-    snapshot = _compile(draft)
+    snapshot = _compile(draft, node_analyzer=node_analyzer)
     if draft.problems or snapshot is None or resources.invalid:
         return CompileResult(None, ordered(draft.problems))
     return CompileResult(snapshot, ())
 
 
-def _compile(draft: Draft) -> Snapshot | None:
+def _compile(draft: Draft, *, node_analyzer: bool) -> Snapshot | None:
     persons = build_persons(draft)
     providers = build_providers(draft)
     servers = build_tool_servers(draft)
@@ -33,7 +36,7 @@ def _compile(draft: Draft) -> Snapshot | None:
         return None
     tenant = tree.specs[tree.root].metadata.name
     policies = build_policies(draft, tenant, tree, servers)
-    agents = build_agents(draft, Chart(tenant, tree, profiles, servers, policies))
+    agents = build_agents(draft, Chart(tenant, tree, profiles, servers, policies, node_analyzer))
     return Snapshot(
         tenant=tenant,
         root=tree.root,

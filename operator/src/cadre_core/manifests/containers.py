@@ -1,7 +1,15 @@
 """The containers of an agent's pod. The guard alone holds an identity; the agent holds nothing."""
 
 from cadre_api.units import parse_duration
-from cadre_api.v1alpha1 import AcpRuntime, AgentSpec, ContainerResources, ResourceAmounts, Scaling, Transport
+from cadre_api.v1alpha1 import (
+    AcpRuntime,
+    AgentSpec,
+    Analyzer,
+    ContainerResources,
+    ResourceAmounts,
+    Scaling,
+    Transport,
+)
 from cadre_core.bundle import MODEL_ALIAS
 from cadre_core.goose_settings import goose_environment
 from cadre_core.manifests.settings import (
@@ -31,6 +39,8 @@ _RESTRICTED: Json = {
 }
 _AGENT_RESOURCES = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}}
 _GUARD_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}
+_LIGHT_GUARD_RESOURCES = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
+"""Of a guard whose texts another process of the machine reads."""
 
 
 def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSettings) -> Json:
@@ -48,7 +58,7 @@ def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSet
         "startupProbe": _probe("/started", period=1, failures=120),
         "readinessProbe": _probe("/ready", period=5, failures=3),
         "livenessProbe": _probe("/health", period=10, failures=6),
-        "resources": _resources(spec.resources.guard if spec.resources else None, _GUARD_RESOURCES),
+        "resources": _resources(spec.resources.guard if spec.resources else None, _guard_default(spec)),
         "securityContext": _RESTRICTED,
         "volumeMounts": [
             {"name": "shared", "mountPath": SHARED},
@@ -63,7 +73,10 @@ def guard_container(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSet
 
 def _guard_environment(agent: EffectiveAgent, spec: AgentSpec, settings: ClusterSettings) -> dict[str, str]:
     drain = parse_duration((spec.scaling or Scaling()).drain_timeout).total_seconds()
-    return {
+    shared: dict[str, str] = {}
+    if spec.analyzer is Analyzer.NODE:
+        shared["CADRE_ANALYZER_URL"] = f"https://{settings.analyzer_host}:{settings.analyzer_port}"
+    return shared | {
         "CADRE_PLACE": "Pod",
         "CADRE_AGENT": agent.key,
         "CADRE_CONTROLLER": f"https://{settings.controller_host}:{settings.controller_port}",
@@ -78,6 +91,10 @@ def _guard_environment(agent: EffectiveAgent, spec: AgentSpec, settings: Cluster
         "CADRE_EGRESS_PROBES": ",".join(settings.egress_probes),
         "CADRE_ANALYZER": spec.analyzer.value,
     }
+
+
+def _guard_default(spec: AgentSpec) -> dict[str, dict[str, str]]:
+    return _LIGHT_GUARD_RESOURCES if spec.analyzer is Analyzer.NODE else _GUARD_RESOURCES
 
 
 def agent_container(spec: AgentSpec, context_window: int, settings: ClusterSettings) -> Json:

@@ -28,6 +28,12 @@ class ClusterSettings:
     controller_port: int = 7441
     controller_namespace: str = "cadre-system"
     controller_labels: tuple[tuple[str, str], ...] = (("app.kubernetes.io/name", "cadre-controller"),)
+    analyzer_host: str = ""
+    """Host name in the certificate of the machines' analyzers; empty = there are none."""
+    analyzer_ip: str = ""
+    """Empty until the operator has read it from the Service."""
+    analyzer_port: int = 7442
+    analyzer_labels: tuple[tuple[str, str], ...] = (("app.kubernetes.io/name", "cadre-analyzer"),)
     ca_config_map: str = "cadre-ca"
     egress_probes: tuple[str, ...] = ()
     """`address:port` of what answers and policy forbids: an agent that reaches one of them never starts."""

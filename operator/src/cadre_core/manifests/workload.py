@@ -1,7 +1,9 @@
 """One agent's objects: identity, sealed network, pod; nothing else can reach in or out."""
 
+from collections.abc import Iterable
+
 from cadre_api.units import parse_duration
-from cadre_api.v1alpha1 import Agent, Scaling
+from cadre_api.v1alpha1 import Agent, Analyzer, Scaling
 from cadre_core.bundle import context_window
 from cadre_core.goose_settings import goose_config_yaml
 from cadre_core.manifests.containers import agent_container, guard_container
@@ -21,7 +23,7 @@ def agent_manifests(snapshot: Snapshot, agent: Agent, settings: ClusterSettings)
     effective = snapshot.agents[f"{namespace}/{name}"]
     objects = [
         _service_account(effective, namespace, name),
-        _network_policy(effective, namespace, name, settings),
+        _network_policy(effective, agent, settings),
         _config_map(effective, namespace, name),
         _service(effective, namespace, name),
         _stateful_set(snapshot, effective, agent, settings),
@@ -45,19 +47,38 @@ def _service_account(agent: EffectiveAgent, namespace: str, name: str) -> Json:
     return {**base, "automountServiceAccountToken": False}
 
 
-def _network_policy(agent: EffectiveAgent, namespace: str, name: str, settings: ClusterSettings) -> Json:
-    controller: Json = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": settings.controller_namespace}},
-        "podSelector": {"matchLabels": dict(settings.controller_labels)},
-    }
-    egress: Json = {"to": [controller], "ports": [{"protocol": "TCP", "port": settings.controller_port}]}
+def _network_policy(effective: EffectiveAgent, agent: Agent, settings: ClusterSettings) -> Json:
+    namespace, name = agent.metadata.namespace, agent.metadata.name
+    egress = [_egress(settings, settings.controller_labels, settings.controller_port)]
+    if _by_node(agent):
+        egress.append(_egress(settings, settings.analyzer_labels, settings.analyzer_port))
     spec: Json = {
-        "podSelector": {"matchLabels": labels(agent.tenant, name)},
+        "podSelector": {"matchLabels": labels(effective.tenant, name)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [],
-        "egress": [egress],
+        "egress": egress,
     }
-    return {**_object("networking.k8s.io/v1", "NetworkPolicy", agent, namespace, name), "spec": spec}
+    return {**_object("networking.k8s.io/v1", "NetworkPolicy", effective, namespace, name), "spec": spec}
+
+
+def _egress(settings: ClusterSettings, pods: Iterable[tuple[str, str]], port: int) -> Json:
+    peer: Json = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": settings.controller_namespace}},
+        "podSelector": {"matchLabels": dict(pods)},
+    }
+    return {"to": [peer], "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def _by_node(agent: Agent) -> bool:
+    """Whether its guard's texts are read by the analyzer of the machine."""
+    return agent.spec.analyzer is Analyzer.NODE
+
+
+def _host_aliases(agent: Agent, settings: ClusterSettings) -> list[Json]:
+    aliases: list[Json] = [{"ip": settings.controller_ip, "hostnames": [settings.controller_host]}]
+    if _by_node(agent):
+        aliases.append({"ip": settings.analyzer_ip, "hostnames": [settings.analyzer_host]})
+    return aliases
 
 
 def _config_map(agent: EffectiveAgent, namespace: str, name: str) -> Json:
@@ -106,7 +127,7 @@ def _pod(snapshot: Snapshot, effective: EffectiveAgent, agent: Agent, settings: 
         "enableServiceLinks": False,
         "dnsPolicy": "None",
         "dnsConfig": {"nameservers": ["127.0.0.1"]},
-        "hostAliases": [{"ip": settings.controller_ip, "hostnames": [settings.controller_host]}],
+        "hostAliases": _host_aliases(agent, settings),
         "terminationGracePeriodSeconds": int(drain) + _GRACE_MARGIN_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,

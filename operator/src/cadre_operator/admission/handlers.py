@@ -119,6 +119,7 @@ class Desk:
             world.seal_key,
             world.now(),
             world.frozen,
+            world.compiler,
         )
 
     def _refused(self, kwargs: Mapping[str, Any], error: RefusedError) -> kopf.AdmissionError:

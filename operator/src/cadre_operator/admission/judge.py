@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from cadre_api.v1alpha1 import Agent
+from cadre_core.compile import compile_chart
 from cadre_core.consent import Answer as May
 from cadre_core.consent import Verdict, consenters, holders, may_write
 from cadre_core.model import Problem
@@ -36,7 +37,7 @@ from cadre_operator.admission.stamps import (
     seal_held,
     spec_hash,
 )
-from cadre_operator.chart.evaluate import ChartState
+from cadre_operator.chart.evaluate import ChartState, Compiler
 from cadre_operator.kube.fields import Json
 from cadre_operator.status.common import describe
 
@@ -55,6 +56,7 @@ class Court:
     now: str
     frozen: Mapping[str, str] = field(default_factory=dict)
     """Agent -> why it is frozen, as the controller said."""
+    compiler: Compiler = compile_chart
 
     @property
     def admins(self) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ def _check_chart(review: Review, court: Court) -> tuple[str, ...]:
         # a first chart arrives object by object, in any order: what is missing yet its status will say
         return ("no chart is in force here yet: see the condition Accepted",)
     known = [problem for found in court.state.problems.values() for problem in found]
-    problems = new_problems(court.state.models, known, review.old, review.new)
+    problems = new_problems(court.state.models, known, review.old, review.new, court.compiler)
     if not problems:
         return ()
     raise RefusedError(problems[0].reason, _located(review, problems), 422)

@@ -13,12 +13,16 @@ from cadre_core.compile import compile_chart
 from cadre_core.compile.draft import reference_key
 from cadre_core.model import Problem
 from cadre_core.resources import Resources
-from cadre_operator.chart.evaluate import Models, key_of
+from cadre_operator.chart.evaluate import Compiler, Models, key_of
 from cadre_operator.keys import Key
 
 
 def new_problems(
-    models: Models, known: Iterable[Problem], old: Resource | None, new: Resource | None
+    models: Models,
+    known: Iterable[Problem],
+    old: Resource | None,
+    new: Resource | None,
+    compiler: Compiler = compile_chart,
 ) -> tuple[Problem, ...]:
     """Return the problems that replacing `old` by `new` would bring into a chart, besides the known ones."""
     changed = {**models}
@@ -30,12 +34,12 @@ def new_problems(
     keep = {key_of(m) for m in (old, new) if m is not None}
     before = {(p.resource, p.field, p.reason) for p in known}
     alone = all(key.kind == "Agent" for key in keep)
-    found = (*_problems(_representatives(changed, keep, alone)), *_quotas(changed))
+    found = (*_problems(compiler, _representatives(changed, keep, alone)), *_quotas(changed))
     return tuple(p for p in found if (p.resource, p.field, p.reason) not in before)
 
 
-def _problems(models: Models) -> tuple[Problem, ...]:
-    return compile_chart(Resources.of_models(models.values())).problems if models else ()
+def _problems(compiler: Compiler, models: Models) -> tuple[Problem, ...]:
+    return compiler(Resources.of_models(models.values())).problems if models else ()
 
 
 def _representatives(models: Models, keep: set[Key], alone: bool) -> dict[Key, Resource]:
@@ -60,7 +64,7 @@ def _kind_of_agent(agent: Agent) -> object:
     spec = agent.spec
     references = (_plain(ref) for ref in (spec.node_ref, spec.profile_ref, spec.owner_ref))
     rest = "" if spec.narrow is None and spec.runtime is None else repr((spec.narrow, spec.runtime))
-    return (agent.metadata.namespace, *references, rest)
+    return (agent.metadata.namespace, *references, spec.analyzer, rest)
 
 
 def _plain(ref: ObjectRef | None) -> tuple[str, str | None] | None:

@@ -32,7 +32,7 @@ async def _compiled(world: World, tenant: str, entries: list[Entry], before: Cha
     started = world.clock()
     effective = counting(entries, world.seal_key)
     # pure and slow for thousands of agents: in a thread, so that probes and the lease are served meanwhile
-    state = await asyncio.to_thread(evaluate, tenant, entries, effective, before)
+    state = await asyncio.to_thread(evaluate, tenant, entries, effective, before, world.compiler)
     seconds = world.clock() - started
     world.book.costs[tenant] = seconds
     world.metrics.compile_seconds.observe(seconds)

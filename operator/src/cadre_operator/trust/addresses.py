@@ -31,6 +31,9 @@ async def located(
     if not found.controller_ip:
         address = await _address(kube, namespace, settings.guard_service)
         found = replace(found, controller_ip=address)
+    if found.analyzer_host and not found.analyzer_ip:
+        address = await _address(kube, namespace, settings.analyzer_service)
+        found = replace(found, analyzer_ip=address)
     if found.egress_probes:
         return found
     public = await kube.get(Ref("v1", "Service", namespace, settings.public_service))

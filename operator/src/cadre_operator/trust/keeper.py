@@ -19,6 +19,7 @@ _AUTHORITY = "cadre-ca"
 _LOGIN = "cadre-login-key"
 _CONTROLLER = "cadre-controller-tls"
 _POSTGRES = "cadre-postgres-tls"
+_ANALYZER = "cadre-analyzer-tls"
 
 
 @dataclass(slots=True)
@@ -89,10 +90,13 @@ class Trust:
         services = (self.settings.public_service, self.settings.guard_service)
         hosts = [name for service in services for name in self._names(service)]
         own = self.settings.guard_host
-        return {
+        servers = {
             _CONTROLLER: tuple(dict.fromkeys([*hosts, *([own] if own else [])])),
             _POSTGRES: self._names("cadre-postgres"),
         }
+        if self.settings.analyzer_service:
+            servers[_ANALYZER] = self._names(self.settings.analyzer_service)
+        return servers
 
     def _names(self, service: str) -> tuple[str, ...]:
         inside = f"{service}.{self.namespace}"

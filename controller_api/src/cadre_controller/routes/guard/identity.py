@@ -3,11 +3,17 @@
 from pydantic import Field
 
 from cadre_api.protocol.base import Message
-from cadre_api.protocol.guard import BundleAck, BundleResponse, TokenRequest, TokenResponse
+from cadre_api.protocol.guard import (
+    BundleAck,
+    BundleResponse,
+    TokenRequest,
+    TokenResponse,
+    VerificationKeys,
+)
 from cadre_controller.ports import AgentIdentity
 from cadre_controller.refusals import BadRequest, ShuttingDown
 from cadre_controller.routes.guard.caller import LONGEST_WAIT, caller
-from cadre_controller.routes.table import Answer, Call, Scope, Table
+from cadre_controller.routes.table import Answer, Call, Nothing, Scope, Table
 
 TABLE = Table(Scope.GUARD)
 
@@ -34,8 +40,17 @@ async def token(call: Call[TokenRequest]) -> Answer:
     await runtime.services.leases.take_over(identity)
     issued = runtime.tokens.for_guard(identity)
     return TokenResponse(
-        token=issued.token, expires_at=issued.expires_at, bundle_key=runtime.services.bundles.public_jwk()
+        token=issued.token,
+        expires_at=issued.expires_at,
+        bundle_key=runtime.services.bundles.public_jwk(),
+        analyzer_token=runtime.tokens.for_analyzer(identity).token,
     )
+
+
+@TABLE.get("/guard/v1/jwks", Nothing, VerificationKeys, scope=Scope.OPEN)
+async def jwks(call: Call[Nothing]) -> Answer:
+    """The keys by which the analyzers of machines know guards."""
+    return VerificationKeys(keys=(call.runtime.tokens.public_jwk(),))
 
 
 @TABLE.get("/guard/v1/bundle", BundleQuery, BundleResponse)
