@@ -154,6 +154,7 @@ async def open_services(
             "freezes": services.freezer.follow,
             "charts": services.chart.follow,
             "workflows": services.workflows.follow,
+            "callers": services.leases.callers.run,
         }
         for name, follow in follows.items():
             stack.push_async_callback(_ended, asyncio.create_task(follow(), name=name))

@@ -1,6 +1,7 @@
 """Signed bundles: an agent's whole configuration, which its guard takes only if it is newer and carries our
 signature."""
 
+import math
 from datetime import timedelta
 
 import jwt
@@ -35,7 +36,8 @@ class BundleService:
             generation, _ = self._chart.bundle_version(tenant, agent)
             return generation if generation > after else None
 
-        found = await self._kernel.wakeups.until((f"chart:{tenant}",), look, wait_seconds)
+        channels = (f"chart:{tenant}",)
+        found = await self._kernel.wakeups.until(channels, look, wait_seconds, poll_seconds=math.inf)
         return self._signed(tenant, agent) if found is not None else None
 
     async def ack(self, identity: AgentIdentity, ack: BundleAck) -> None:

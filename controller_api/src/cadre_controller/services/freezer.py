@@ -21,6 +21,8 @@ from cadre_core.model import Snapshot
 
 logger = logging.getLogger(__name__)
 CHANNEL = "freezes"
+LOOKED = "freezes:looked"
+"""Woken in this process when it knows of other freezes than before."""
 FROZEN = "Frozen"
 
 
@@ -55,6 +57,7 @@ class Freezer:
         freezes = {tenant: tuple(sorted(some, key=lambda f: f.identity)) for tenant, some in found.items()}
         if freezes != self._freezes:
             self._freezes, self._held = freezes, {}
+            self._kernel.wakeups.wake((LOOKED,))
         self._cut()
 
     def of(self, tenant: str) -> tuple[Freeze, ...]:

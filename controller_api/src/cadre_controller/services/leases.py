@@ -1,8 +1,10 @@
 """Work handed out once: claims, heartbeats, results. Every later word about a task carries its fence."""
 
 import asyncio
+import math
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 
 from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse, Lease, ShardView
@@ -10,6 +12,7 @@ from cadre_api.protocol.messages import MessageView
 from cadre_api.protocol.tasks import TaskState
 from cadre_controller.errors import Conflict, LeaseLost
 from cadre_controller.ports import AgentIdentity, Masker
+from cadre_controller.services.callers import Callers
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.endings import Endings
 from cadre_controller.services.freezer import Freezer
@@ -46,6 +49,7 @@ class LeaseService:
         self._freezer = freezer
         self._messages = messages
         self._ttl = ttl
+        self.callers = Callers(kernel)
         self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def take_over(self, identity: AgentIdentity) -> int:
@@ -70,17 +74,27 @@ class LeaseService:
         return len(rows)
 
     async def claim(
-        self, identity: AgentIdentity, capacity: int, wait_seconds: float, messages: int = 0
+        self,
+        identity: AgentIdentity,
+        capacity: int,
+        wait_seconds: float,
+        messages: int = 0,
+        hears: Callable[[], bool] = lambda: True,
     ) -> ClaimResponse:
-        """Up to `capacity` tasks, as soon as there is one. Raises Frozen, Conflict(InstanceRetired)."""
-        tenant, agent = identity.tenant, identity.agent
+        """Up to `capacity` tasks, as soon as there is one; nothing once nobody `hears` any more.
+
+        Raises Frozen, Conflict(InstanceRetired).
+        """
 
         async def look() -> ClaimResponse | None:
+            if not hears():
+                return ClaimResponse()
             response = await self._claim_now(identity, capacity, messages)
             some = response.leases or response.cancelled or response.messages
             return response if some else None
 
-        found = await self._kernel.wakeups.until((queue_channel(tenant, agent),), look, wait_seconds)
+        with self.callers.waiting(identity) as channels:
+            found = await self._kernel.wakeups.until(channels, look, wait_seconds, poll_seconds=math.inf)
         return found or ClaimResponse()
 
     async def heartbeat(self, identity: AgentIdentity, task_id: str, fence: int) -> HeartbeatResponse:
@@ -164,8 +178,8 @@ class LeaseService:
         )
         facts = Facts({"instance": identity.instance, "replica": identity.replica})
         entry = self._kernel.audit(identity.actor, "agent.instance", f"agent:{agent}", facts=facts)
-        keys = frozenset({f"agent:{agent}"})
-        await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,)))
+        keys, channels = frozenset({f"agent:{agent}"}), (queue_channel(tenant, agent),)
+        await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,), notify=channels))
 
     async def _claim_now(self, identity: AgentIdentity, capacity: int, messages: int) -> ClaimResponse:
         tenant, agent = identity.tenant, identity.agent

@@ -43,24 +43,34 @@ class Wakeups:
         self.wake(tuple(self._waiting))
 
     async def until(
-        self, channels: Iterable[str], look: Callable[[], Awaitable[Result | None]], wait_seconds: float
+        self,
+        channels: Iterable[str],
+        look: Callable[[], Awaitable[Result | None]],
+        wait_seconds: float,
+        *,
+        poll_seconds: float = POLL_SECONDS,
     ) -> Result | None:
         """Repeat `look` on each wake-up, and once a second besides, until it finds something or time is up.
 
         Registering happens before the first look, so that a commit between look and sleep is never missed.
+        Thousands that wait at the same time take an infinite `poll_seconds`, and have somebody wake them.
         """
         names = tuple(channels)
         event = asyncio.Event()
         for name in names:
             self._waiting.setdefault(name, set()).add(event)
         try:
-            return await self._look_until(event, look, wait_seconds)
+            return await self._look_until(event, look, wait_seconds, poll_seconds)
         finally:
             for name in names:
                 self._forget(name, event)
 
     async def _look_until(
-        self, event: asyncio.Event, look: Callable[[], Awaitable[Result | None]], wait_seconds: float
+        self,
+        event: asyncio.Event,
+        look: Callable[[], Awaitable[Result | None]],
+        wait_seconds: float,
+        poll_seconds: float,
     ) -> Result | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_seconds
@@ -71,7 +81,7 @@ class Wakeups:
             if found is not None or left <= 0 or self._closed:
                 return found
             try:
-                async with asyncio.timeout(min(left, POLL_SECONDS)):
+                async with asyncio.timeout(min(left, poll_seconds)):
                     await event.wait()
             except TimeoutError:
                 continue

@@ -1,6 +1,5 @@
-"""Who is calling on the guard port, and how its long polls wait."""
+"""Who is calling on the guard port, and whether it still listens."""
 
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from cadre_api.protocol.base import Message
@@ -9,8 +8,6 @@ from cadre_controller.refusals import Unauthorized
 from cadre_controller.routes.table import Call
 
 I = TypeVar("I", bound=Message)  # noqa: E741
-T = TypeVar("T")
-_SLICE = 1.0
 LONGEST_WAIT = 60.0
 
 
@@ -27,21 +24,7 @@ def traceparent(call: Call[I]) -> str:
     return call.request.headers.get("traceparent", "")
 
 
-async def in_slices(
-    call: Call[I], seconds: float, look: Callable[[float], Awaitable[T]], empty: Callable[[T], bool]
-) -> T:
-    """Wait with effects (a claim takes leases): never cancelled in the middle, and given up when nobody
-    listens.
-    """
-    clock = call.runtime.clock
-    deadline = clock.monotonic() + min(seconds, LONGEST_WAIT)
-    while True:
-        left = max(0.0, deadline - clock.monotonic())
-        found = await look(min(_SLICE, left))
-        if not empty(found) or left <= 0 or call.runtime.stopping.is_set() or _gone(call):
-            return found
-
-
-def _gone(call: Call[I]) -> bool:
+def hears(call: Call[I]) -> bool:
+    """Whether an answer would still be heard: what is handed out to nobody would be lost for a while."""
     transport = call.request.transport
-    return transport is None or transport.is_closing()
+    return transport is not None and not transport.is_closing() and not call.runtime.stopping.is_set()

@@ -7,7 +7,7 @@ from cadre_api.protocol.guard import (
     Heartbeat,
     HeartbeatResponse,
 )
-from cadre_controller.routes.guard.caller import caller, in_slices
+from cadre_controller.routes.guard.caller import LONGEST_WAIT, caller, hears
 from cadre_controller.routes.table import Answer, Call, Scope, Table
 
 TABLE = Table(Scope.GUARD)
@@ -16,14 +16,9 @@ TABLE = Table(Scope.GUARD)
 @TABLE.post("/guard/v1/claims", ClaimRequest, ClaimResponse, max_body=16 * 1024)
 async def claim(call: Call[ClaimRequest]) -> Answer:
     """Long poll for work; a controller that stops hands out nothing more."""
-    if call.runtime.stopping.is_set():
-        return ClaimResponse()
-    identity, asked = caller(call), call.input
-
-    async def look(seconds: float) -> ClaimResponse:
-        return await call.runtime.services.leases.claim(identity, asked.capacity, seconds, asked.messages)
-
-    return await in_slices(call, call.input.wait_seconds, look, lambda found: found == ClaimResponse())
+    asked, leases = call.input, call.runtime.services.leases
+    seconds = min(asked.wait_seconds, LONGEST_WAIT)
+    return await leases.claim(caller(call), asked.capacity, seconds, asked.messages, lambda: hears(call))
 
 
 @TABLE.post("/guard/v1/leases/{taskId}/heartbeat", Heartbeat, HeartbeatResponse, max_body=16 * 1024)

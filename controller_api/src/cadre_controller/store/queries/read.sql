@@ -72,6 +72,16 @@ WHERE tenant = $1 AND agent = $2 AND state = 'Queued' AND available_at <= $3 AND
 ORDER BY rank, id
 LIMIT $4 FOR UPDATE SKIP LOCKED;
 
+-- name: agents_called
+-- Of these agents, those for whom there is something: asked once for all whose guards wait.
+SELECT w.tenant, w.agent
+FROM unnest($1::text[], $2::text[]) AS w(tenant, agent)
+WHERE EXISTS (SELECT FROM tasks t WHERE t.tenant = w.tenant AND t.agent = w.agent AND t.state = 'Queued'
+              AND t.available_at <= $3 AND t.deadline_at > $3)
+   OR EXISTS (SELECT FROM tasks t WHERE t.tenant = w.tenant AND t.agent = w.agent AND t.cancel_pending)
+   OR EXISTS (SELECT FROM messages m WHERE m.tenant = w.tenant AND m.receiver = 'agent:' || w.agent
+              AND m.state = 'Pending' AND m.available_at <= $3 AND m.expires_at > $3);
+
 -- name: task_held
 SELECT * FROM tasks
 WHERE tenant = $1 AND id = $2 AND agent = $3 AND fence = $4 AND lease_instance = $5 AND state IN ('Running', 'Waiting');
