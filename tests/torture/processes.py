@@ -53,6 +53,11 @@ class Controller:
         """It has been started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last; 0 before."""
+        return self._process.pid if self._process is not None else 0
+
     def kill(self) -> None:
         """Kill it with -9, remembering what it leaves behind."""
         if self._process is not None and self.running:
