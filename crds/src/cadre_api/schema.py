@@ -20,6 +20,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
+from cadre_api.documented import describe
+
 
 def camel(name: str) -> str:
     """Name of a field outside: camelCase, without the underscore that dodges a Python keyword."""
@@ -83,7 +85,6 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(
         alias_generator=camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
         frozen=True,
         extra="ignore",
     )
@@ -102,10 +103,11 @@ class ApiModel(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Add the model's CEL rules to its schema."""
+        """Add the fields' docstrings and the model's CEL rules to its schema."""
         reference = handler(core_schema)
+        target = handler.resolve_ref_schema(reference)
+        describe(cls, target)
         if cls.validations:
-            target = handler.resolve_ref_schema(reference)
             target["x-kubernetes-validations"] = [rule.as_validation() for rule in cls.validations]
         return reference
 

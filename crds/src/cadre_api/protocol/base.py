@@ -3,8 +3,13 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from typing_extensions import override
+
+from cadre_api.documented import describe
 
 PROTOCOL_VERSION = 1
 
@@ -19,8 +24,17 @@ class Message(BaseModel):
         populate_by_name=True,
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
+
+    @classmethod
+    @override
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the fields' docstrings to the schema."""
+        reference = handler(core_schema)
+        describe(cls, handler.resolve_ref_schema(reference))
+        return reference
 
 
 class ProblemDetail(Message):

@@ -6,9 +6,8 @@ missing or mistyped value at run time is refused by the schema or is an error, a
 
 from collections.abc import Mapping
 
-import cel
-
 from cadre_api.v1alpha1 import Policy
+from cadre_core import cel
 from cadre_core.compile import celtext, schemawalk
 from cadre_core.compile.catalog import ANY_ARGUMENTS
 from cadre_core.compile.draft import Draft

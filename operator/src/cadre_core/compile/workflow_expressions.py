@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-import cel
-
 from cadre_api.v1alpha1 import HttpRequest, Step, Workflow
+from cadre_core import cel
 from cadre_core.compile import celtext
 from cadre_core.compile.draft import Draft
 from cadre_core.load.errors import did_you_mean

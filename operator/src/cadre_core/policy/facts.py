@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import cel
-
 from cadre_api.protocol.base import Effect
+from cadre_core import cel
 from cadre_core.arguments import check_arguments
 from cadre_core.canonical import CanonicalError, canonical_json, digest, plain
 from cadre_core.model import EffectiveTool, Rule, Snapshot

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import cedarpy
-import cel
 
 from cadre_api.protocol.base import Effect
+from cadre_core import cel
 from cadre_core.model import Rule, Snapshot
 from cadre_core.policy.cedar import entities, static_policies
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar
 
-import cel
-
+from cadre_core import cel
 from cadre_core.canonical import CanonicalError, canonical_json
 
 MAX_RESULT = 65_536
