@@ -41,7 +41,7 @@ rules:
 
 
 def test_work_goes_on_while_the_release_is_upgraded(lab: Lab, tmp_path: Path) -> None:
-    """A task that waits, a stream under way and a terminal that watches all live through `helm upgrade`."""
+    """A task that waits, a terminal that watches and a letter under way all live through `helm upgrade`."""
     kubectl = lab.kubectl
     _nothing_left(kubectl)
     earlier = _earlier(lab, tmp_path / "earlier")
@@ -62,7 +62,8 @@ def test_work_goes_on_while_the_release_is_upgraded(lab: Lab, tmp_path: Path) ->
     assert len(acme.booked(kubectl)) == before + 1
     written = tiny.json("ada", "task", "watch", letter, "--timeout", "280")
     assert (written["state"], written["result"].count(_WORD.strip())) == ("Succeeded", _WORDS)
-    assert companies.model_saw(kubectl, "slow").count('"rule"') == 1
+    # a controller that leaves gives its streams seconds; one that was cut is asked for again, and only once
+    assert companies.model_saw(kubectl, "slow").count('"rule"') <= 2
     kubectl(*ADMIN, "apply", "-k", str(acme.EXAMPLE))
     wait_for("every agent has the new guard", lambda: _guards(kubectl) == {lab.images["guard"]}, 420)
     wait_for("every agent is Ready", lambda: acme.ready(kubectl), 240)
