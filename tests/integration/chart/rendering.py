@@ -18,13 +18,14 @@ Object = dict[str, Any]
 MODES: dict[str, Object] = {
     "default": {},
     "namespaces": {"scope": "Namespaces", "namespaces": ["acme"], "agentNamespaces": ["acme-eu"]},
-    "cert-manager": {"tls": {"mode": "CertManager"}},
+    "cert-manager": {"tls": {"mode": "CertManager"}, "analyzer": {"enabled": True}},
     "external-database": {
         "postgres": {"bundled": False, "external": {"secretName": "db", "caConfigMap": "db-ca"}},
         "keystore": {"existingSecret": "keys"},
     },
     "everything": {
         "createNamespace": True,
+        "analyzer": {"enabled": True, "tolerations": [{"operator": "Exists"}]},
         "agentNamespaces": ["acme"],
         "images": {"registry": "registry.example.com/x", "tag": "1.2.3", "pullSecrets": ["pull"]},
         "identities": {
@@ -118,4 +119,4 @@ def pod_spec(obj: Object) -> Object:
     return spec
 
 
-WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod")

@@ -28,6 +28,7 @@ def refusal(helm: Helm, values: Object) -> str:
         ({"controller": {"localHosts": ["ollama"]}}, ["/controller/localHosts/0"]),
         ({"controller": {"privateHosts": ["erp"]}}, ["/controller/privateHosts/0"]),
         ({"controller": {"mail": {"tls": "No"}}}, ["/controller/mail/tls"]),
+        ({"analyzer": {"workers": 0}}, ["/analyzer/workers", "minimum"]),
         ({"identities": {"gitopsUsers": ["a,b"]}}, ["/identities/gitopsUsers/0"]),
         ({"protection": {"breakGlassGroup": "it's"}}, ["/protection/breakGlassGroup"]),
         ({"monitorng": {}}, ["'monitorng' not allowed"]),

@@ -1,5 +1,6 @@
 """Tokens and grants: each worth something at one port, for one bearer, for a while."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 
 from cadre_controller.auth.grants import DesktopGrants
 from cadre_controller.auth.identity import PersonIdentity
@@ -53,6 +55,20 @@ def test_a_token_of_one_port_is_worthless_at_the_other(tokens: Tokens) -> None:
         tokens.person(tokens.for_guard(GUARD).token)
     with pytest.raises(Unauthorized):
         tokens.guard(tokens.for_person(PERSON).token)
+
+
+def test_the_analyzer_of_a_machine_knows_a_guard_and_can_do_nothing_with_its_token(
+    tokens: Tokens, clock: Clock
+) -> None:
+    issued = tokens.for_analyzer(GUARD).token
+    key = OKPAlgorithm.from_jwk(json.dumps(tokens.public_jwk()))
+    options: jwt.types.Options = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(issued, key, ["EdDSA"], options, audience="cadre-analyzer", issuer="cadre-controller")  # type: ignore[arg-type]
+    assert (claims["tenant"], claims["sub"]) == (GUARD.tenant, GUARD.agent)
+    assert "d" not in tokens.public_jwk()
+    for judge in (tokens.guard, tokens.person):
+        with pytest.raises(Unauthorized):
+            judge(issued)
 
 
 def test_a_guards_token_ends_within_thirty_minutes(tokens: Tokens, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cadre_guard.errors import ConfigurationError
-from cadre_guard.settings import read_settings
+from cadre_guard.settings import NodeAnalyzer, read_settings
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_choices(environment: dict[str, str]) -> None:
     assert settings.health_listen == ("127.0.0.1", 1)
 
 
+def test_the_analyzer_of_the_machine_speaks_tls(environment: dict[str, str]) -> None:
+    assert read_settings(environment).analyzer is None
+    more = {"CADRE_ANALYZER": "Node", "CADRE_ANALYZER_URL": "https://a:7442/", "CADRE_ANALYZER_SECONDS": "5"}
+    assert read_settings(environment | more).analyzer == NodeAnalyzer("https://a:7442", 5.0)
+    with pytest.raises(ConfigurationError, match=r"CADRE_ANALYZER_URL.*https"):
+        read_settings(environment | more | {"CADRE_ANALYZER_URL": "http://a:7442"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -44,6 +52,7 @@ def test_choices(environment: dict[str, str]) -> None:
         ("CADRE_CONTROLLER", "ftp://x"),
         ("CADRE_BOOTSTRAP_FILE", "/nowhere"),
         ("CADRE_SANDBOX", "on"),
+        ("CADRE_ANALYZER", "Cloud"),
         ("CADRE_ANALYZER", "Node"),
         ("CADRE_LOG_LEVEL", "loud"),
         ("CADRE_GUARD_HEALTH_LISTEN", "8080"),

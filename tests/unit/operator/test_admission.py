@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from cadre_api.v1alpha1 import Agent
+from cadre_core.compile import compile_chart
 from cadre_core.consent import Answer as May
 from cadre_operator.admission.certificates import due, issue
 from cadre_operator.admission.identity import UNKNOWN, Caller, identify
@@ -195,6 +197,14 @@ def test_agents_that_are_alike_stand_for_each_other_and_still_count() -> None:
     assert {p.reason for p in new_problems(state.models, (), gone, None)} >= {"DanglingReference"}
     known = [replace(p, message="before") for p in new_problems(state.models, (), None, extra)]
     assert new_problems(state.models, known, None, extra) == ()
+
+
+def test_an_analyzer_per_machine_is_refused_until_the_cluster_has_them() -> None:
+    spec = {"nodeRef": {"name": "team"}, "purpose": "X.", "analyzer": "Node"}
+    state, extra = chart(entries()), model(body("Agent", "c", spec))
+    assert [p.reason for p in new_problems(state.models, (), None, extra)] == ["NotOffered"]
+    offering = partial(compile_chart, node_analyzer=True)
+    assert new_problems(state.models, (), None, extra, offering) == ()
 
 
 def test_an_agent_that_a_policy_names_is_kept_for_it() -> None:

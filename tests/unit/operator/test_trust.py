@@ -1,5 +1,6 @@
 """Authority, certificates and keys: what is written when, and that a change is never a break."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,9 +9,11 @@ from cryptography import x509
 from cadre_core.login import KEY_BYTES, Login, open_login, seal_login
 from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.admission.certificates import signed_within
+from cadre_operator.kube.port import Ref
 from cadre_operator.settings import TrustSettings
 from cadre_operator.trust.addresses import AddressMissingError, located
 from cadre_operator.trust.issuing import authority, login_keys, serving
+from cadre_operator.trust.keeper import Trust
 from tests.unit.operator.fakes import MemoryKube
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -98,6 +101,25 @@ async def test_addresses_are_read_from_services() -> None:
     assert found.egress_probes == ("10.96.0.1:443", "[fd00::7]:443")
     given = ClusterSettings("guard", "goose", "host", "10.0.0.9", egress_probes=("10.0.0.1:1",))
     assert await located(kube, given, settings, "cadre-system") == given
+
+
+async def test_the_analyzers_service_is_waited_for_where_there_are_analyzers() -> None:
+    kube = MemoryKube()
+    settings = TrustSettings(analyzer_service="cadre-analyzer")
+    cluster = replace(CLUSTER, controller_ip="10.96.0.20", analyzer_host="cadre-analyzer.cadre-system.svc")
+    with pytest.raises(AddressMissingError, match="cadre-system/cadre-analyzer"):
+        await located(kube, cluster, settings, "cadre-system")
+    await kube.create(service("cadre-analyzer", "10.96.0.21"))
+    assert (await located(kube, cluster, settings, "cadre-system")).analyzer_ip == "10.96.0.21"
+
+
+async def test_a_certificate_is_kept_for_analyzers_where_there_are_any() -> None:
+    for service_name, expected in (("", False), ("cadre-analyzer", True)):
+        kube = MemoryKube()
+        trust = Trust(kube, TrustSettings(analyzer_service=service_name), "cadre-system", "cadre-ca")
+        await trust.ensure(NOW)
+        secret = await kube.get(Ref("v1", "Secret", "cadre-system", "cadre-analyzer-tls"))
+        assert (secret is not None) is expected
 
 
 async def test_a_service_without_address_is_said() -> None:

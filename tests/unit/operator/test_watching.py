@@ -40,6 +40,10 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     assert (found.namespaces, found.workers, found.kubeconfig) == (("a", "b"), 50, None)
     assert found.identities.issuers == (("o:", "https://i"),)
     assert (found.webhook.port, found.webhook.failure_policy) == (9443, "Fail")
+    assert (found.cluster.analyzer_host, found.trust.analyzer_service) == ("", "")
+    offering = read_settings({**ENV, "CADRE_ANALYZER_SERVICE": "cadre-analyzer"})
+    assert offering.cluster.analyzer_host == "cadre-analyzer.cadre-system.svc"
+    assert offering.trust.analyzer_service == "cadre-analyzer"
     file = tmp_path / "kubeconfig"
     file.write_text("x")
     assert read_settings({**ENV, "KUBECONFIG": str(file)}).kubeconfig == file
