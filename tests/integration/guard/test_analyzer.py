@@ -260,6 +260,7 @@ async def test_a_whole_guard_reads_nothing_itself(
         controller,
         goose,
         tmp_path,
+        CADRE_SANDBOX="Off",
         CADRE_ANALYZER="Node",
         CADRE_ANALYZER_URL=analyzer.url,
         CADRE_CA_FILE=str(analyzer.authority.file),
