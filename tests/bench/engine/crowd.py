@@ -13,6 +13,7 @@ import time
 import uvloop
 
 _SIGNING_IN = 24
+_BUSY = 503
 
 
 class Link:
@@ -24,7 +25,7 @@ class Link:
         self.token = ""
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Status and body of the answer; an overload is waited out, as guards do."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=16_384)
         reader, writer = self._streams
@@ -36,7 +37,11 @@ class Link:
         writer.write(head.encode() + data)
         lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
         length = next((int(x.split(b":")[1]) for x in lines if x.lower().startswith(b"content-length")), 0)
-        return int(lines[0].split()[1]), await reader.readexactly(length)
+        status, answer = int(lines[0].split()[1]), await reader.readexactly(length)
+        if status == _BUSY:
+            await asyncio.sleep(1)
+            return await self.ask(method, path, body)
+        return status, answer
 
 
 class Crowd:
