@@ -12,16 +12,19 @@ import signal
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from cadre_api.protocol.guard import AgentBundle, BundleAck, Completion, Lease
+from cadre_guard.analysis.node import NodeScanner
 from cadre_guard.analysis.scanner import sidecar
 from cadre_guard.bundle import BundleStore
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.controller.identity import Identity
+from cadre_guard.controller.trust import trust_context
 from cadre_guard.errors import GuardError
 from cadre_guard.events import EventLog
 from cadre_guard.masking.masker import Masker
@@ -38,6 +41,7 @@ from cadre_guard.turn.turn import Turn, TurnRegistry
 from cadre_guard.wire.dialects import OPENAI_CHAT
 from tests.bench.processes import announce
 
+_ANALYZER_SECONDS = 60.0
 _BODY_LIMIT = 16 * 1024 * 1024
 _CLAIM_SECONDS = 1.0
 
@@ -84,14 +88,16 @@ class TurnHolder:
         return web.json_response(len(self.held))
 
 
-async def serve(controller_url: str, agent: str, bootstrap: Path) -> None:
-    """Run until SIGTERM."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+async def serve(controller_url: str, agent: str, bootstrap: Path, analyzer: Sequence[str]) -> None:
+    """Run until SIGTERM. `analyzer`: nothing, or the URL and the authority of one that reads texts."""
+    trust = trust_context(Path(analyzer[1]) if analyzer else None)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=trust)) as http:
         identity = Identity(
             controller_url, http, agent=agent, instance=str(uuid.uuid4()), bootstrap_file=bootstrap
         )
         controller = ControllerClient(controller_url, http, identity)
-        masker = Masker(controller, sidecar())
+        scanner = NodeScanner(analyzer[0], http, identity, _ANALYZER_SECONDS) if analyzer else sidecar()
+        masker = Masker(controller, scanner)
         try:
             await _work(controller, masker, agent)
         finally:
@@ -150,4 +156,4 @@ if __name__ == "__main__":
     importlib.import_module("cadre_guard.main")  # so that this is as large as the real one
     use_few_arenas()
     settle_memory()
-    asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]))

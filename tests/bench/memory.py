@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -10,6 +11,7 @@ import psutil
 import uvloop
 
 from tests.bench import texts
+from tests.bench.analyzer import analyzing
 from tests.bench.processes import listening
 from tests.bench.reading import read_all
 from tests.bench.report import Table
@@ -25,7 +27,8 @@ def run() -> Iterator[Table]:
     """The bench."""
     rows: list[tuple[str | float, ...]] = []
     with tempfile.TemporaryDirectory() as folder, listening("tests.bench.answering") as (port, _model):
-        rows += _of_an_agent()
+        rows += _of_an_agent(None)
+        rows += _of_an_agent(Path(folder))
         for label, model in (("stand-alone", True), ("stand-alone, no language model", False)):
             file = write_guard_file(Path(folder), f"http://127.0.0.1:{port}", guard={"languageModel": model})
             with standalone(file) as guard:
@@ -39,16 +42,23 @@ def run() -> Iterator[Table]:
     yield Table("guard: memory", columns, tuple(rows), notes)
 
 
-def _of_an_agent() -> Iterator[tuple[str | float, ...]]:
-    with (
-        listening("tests.bench.source") as (port, _source),
-        stand(port, 10) as made,
-        guarded(made, 1) as guard,
-    ):
+def _of_an_agent(folder: Path | None) -> Iterator[tuple[str | float, ...]]:
+    """Reading itself, or, with a folder for certificates, by the analyzer of its machine."""
+    with ExitStack() as stack:
+        port, _source = stack.enter_context(listening("tests.bench.source"))
+        made = stack.enter_context(stand(port, 10))
+        analyzer = stack.enter_context(analyzing(made.guard_url, folder)) if folder else None
+        guard = stack.enter_context(guarded(made, 1, analyzer))
         bodies = [texts.chat([texts.dense(seed, 4000)]) for seed in range(_REQUESTS)]
         for body in bodies:
             uvloop.run(read_all([guard.asking(0, body)], 0))
-        yield from _rows("of an agent", guard.process)
+        if analyzer is None:
+            yield from _rows("of an agent", guard.process)
+            return
+        yield ("of an agent, analyzer: Node", "guard", *_held(guard.process))
+        for child in (analyzer.process, *analyzer.process.children(recursive=True)):
+            role = "analyzer" if child == analyzer.process else "its scanner"
+            yield ("of an agent, analyzer: Node", role, *_held(child))
 
 
 def _work(url: str) -> None:
@@ -58,6 +68,11 @@ def _work(url: str) -> None:
             f"{url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         urlopen(request, timeout=120).close()
+
+
+def _held(process: psutil.Process) -> tuple[float, float, float]:
+    memory = process.memory_full_info()
+    return memory.rss / _MIB, memory.uss / _MIB, memory.pss / _MIB
 
 
 def _rows(label: str, root: psutil.Process) -> Iterator[tuple[str | float, ...]]:

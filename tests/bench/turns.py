@@ -13,6 +13,7 @@ import psutil
 
 from cadre_api.protocol.tasks import TaskCreate
 from tests.bench import texts
+from tests.bench.analyzer import Analyzing
 from tests.bench.processes import BenchError, listening
 from tests.bench.reading import Asking
 from tests.bench.stand import REQUESTER, Stand
@@ -36,10 +37,12 @@ class Guarded:
 
 
 @contextmanager
-def guarded(stand: Stand, turns: int) -> Iterator[Guarded]:
-    """Submit tasks for one agent and have its guard hold them all."""
+def guarded(stand: Stand, turns: int, analyzer: Analyzing | None = None) -> Iterator[Guarded]:
+    """Submit tasks for one agent and have its guard hold them all; an analyzer may read for it."""
     tasks = _submit(stand, turns)
-    arguments = (stand.guard_url, AGENT, str(stand.bootstrap(AGENT)))
+    arguments = [stand.guard_url, AGENT, str(stand.bootstrap(AGENT))]
+    if analyzer is not None:
+        arguments += [analyzer.url, str(analyzer.authority)]
     with listening("tests.bench.guard_program", *arguments) as (port, process):
         url = f"http://127.0.0.1:{port}"
         ends = time.monotonic() + _CLAIM_WITHIN
