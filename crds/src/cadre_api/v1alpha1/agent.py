@@ -210,7 +210,7 @@ class AgentSpec(ApiModel):
     resources: AgentResources | None = None
     """Compute. Default: chosen by Cadre."""
     analyzer: Analyzer = Analyzer.SIDECAR
-    """Sidecar (strongest isolation), or Node (shared per machine, where a cluster has it). Default: Sidecar."""
+    """Sidecar (strongest isolation), or Node (shared per machine, if a cluster has it). Default: Sidecar."""
     narrow: Narrow | None = None
     """Rights this agent gives up against its profile. Default: none."""
     lifecycle: Lifecycle = Lifecycle.RUNNING
