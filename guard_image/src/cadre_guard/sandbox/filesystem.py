@@ -36,7 +36,7 @@ def enter_private_root(program: str, files: dict[str, str]) -> list[str]:
     _make_accounts(root)
     _make_scratch(root)
     _write_files(root, files)
-    for point in _mounts_below(root):
+    for point in mounts_on(_mount_id(root), Path("/proc/self/mountinfo").read_text()):
         _make_read_only(point, keep_writable=(f"{root}{HOME}", f"{root}{_SCRATCH}"))
     try:
         # only while the old, full /proc is still visible may an unprivileged namespace mount its own;
@@ -96,12 +96,23 @@ def _write_files(root: Path, files: dict[str, str]) -> None:
         target.write_text(text)
 
 
-def _mounts_below(root: Path) -> Iterator[str]:
-    prefix = f"{root}/"
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split(" ")[4].encode().decode("unicode_escape")
-        if point.startswith(prefix):
-            yield point
+def mounts_on(mount_id: str, mountinfo: str) -> Iterator[str]:
+    """Mount points on a mount, however deep; what it covers is out of reach (proc_pid_mountinfo(5))."""
+    for line in mountinfo.splitlines():
+        own, parent, _device, _root, point, *_rest = line.split(" ")
+        if parent == mount_id:
+            yield point.encode().decode("unicode_escape")
+            yield from mounts_on(own, mountinfo)
+
+
+def _mount_id(path: Path) -> str:
+    """Of the topmost mount there (proc_pid_fdinfo(5))."""
+    fd = os.open(path, os.O_PATH)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+    finally:
+        os.close(fd)
+    return next(line.split()[1] for line in lines if line.startswith("mnt_id:"))
 
 
 def _make_read_only(point: str, keep_writable: tuple[str, ...]) -> None:
