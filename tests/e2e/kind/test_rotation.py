@@ -14,7 +14,7 @@ from tests.e2e.cluster.release import CREDENTIALS, NAMESPACE, Release
 from tests.e2e.kind.conftest import Lab
 from tests.e2e.kind.test_examples import people_of
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.nightly]
 
 Json = dict[str, Any]
 _COMPANY, _MODEL = "vault", "keyed"
