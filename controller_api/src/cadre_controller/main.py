@@ -27,6 +27,7 @@ from cadre_controller.tls import TlsFiles
 _LOG = logging.getLogger(__name__)
 CANNOT_START = 2
 _STOP_SECONDS = 10.0
+"""How long calls on the public port may take to their end when the process stops."""
 _LINGER_SECONDS = 1.0
 """How long the rest of a refused body is swallowed, so that its sender can still read the refusal."""
 
@@ -95,8 +96,8 @@ async def serve(settings: Settings, times: ForwardTimes | None = None) -> AsyncI
     async with contextlib.AsyncExitStack() as stack:
         tls = await _tls(stack, settings)
         runtime = await _opened(stack, settings, times)
-        public_site = _site(public_app(runtime), settings.public_listen, "PUBLIC", tls)
-        guard_site = _site(guard_app(runtime), settings.guard_listen, "GUARD", tls)
+        public_site = _site(public_app(runtime), settings.public_listen, "PUBLIC", tls, _STOP_SECONDS)
+        guard_site = _site(guard_app(runtime), settings.guard_listen, "GUARD", tls, settings.stop_seconds)
         public = await stack.enter_async_context(public_site)
         guard = await stack.enter_async_context(guard_site)
         try:
@@ -135,12 +136,12 @@ async def _opened(
 
 @asynccontextmanager
 async def _site(
-    app: web.Application, listen: Listen, name: str, tls: ssl.SSLContext | None
+    app: web.Application, listen: Listen, name: str, tls: ssl.SSLContext | None, stop_seconds: float
 ) -> AsyncIterator[int]:
     runner = web.AppRunner(
         app,
         access_log=None,
-        shutdown_timeout=_STOP_SECONDS,
+        shutdown_timeout=stop_seconds,
         handle_signals=False,
         lingering_time=_LINGER_SECONDS,
     )

@@ -24,6 +24,7 @@ _NAMES = {
     "desktop": "CADRE_DESKTOP",
     "log_level": "CADRE_LOG_LEVEL",
     "lease_ttl": "CADRE_LEASE_TTL",
+    "stop_seconds": "CADRE_STOP_SECONDS",
     "local_hosts": "CADRE_LOCAL_HOSTS",
     "private_hosts": "CADRE_PRIVATE_HOSTS",
     "login_key_file": "CADRE_LOGIN_KEY_FILE",
@@ -146,6 +147,8 @@ class Settings(BaseModel):
     desktop: bool = False
     log_level: str = "INFO"
     lease_ttl: float = Field(default=15, gt=0.1, le=600)
+    stop_seconds: float = Field(default=10, gt=0, le=3600)
+    """How long models may stream on to guards when the process stops; other calls have 10 s."""
     local_hosts: LocalHosts = LocalHosts()
     private_hosts: LocalHosts = LocalHosts()
     """Private and local addresses, and hosts without TLS, that http steps may ask."""
@@ -156,9 +159,9 @@ class Settings(BaseModel):
     tls_key: Path | None = None
     """Both ports speak TLS with these; None = plain HTTP, for a desktop."""
     kubernetes: bool = False
+    """Guards and operator are known by their ServiceAccounts."""
     analyzer: Analyzer = Analyzer.SIDECAR
     """Node: the machines have analyzers, so that charts may name them."""
-    """Guards and operator are known by their ServiceAccounts."""
     kubernetes_host: str = ""
     kubernetes_port: int = Field(default=443, ge=1, le=65535)
     kubernetes_account_dir: Path = ACCOUNT_DIR

@@ -52,6 +52,8 @@ def test_a_rotated_credential_is_used_and_no_agent_restarts(
     _found(lab)
     people = people_of(lab, _COMPANY, tmp_path)
     before = _pods(kubectl)
+    # the kubelet looks after a Secret that was made later in its own time
+    wait_for("every controller has the first key", lambda: _mounted(kubectl) == {"first"}, 300)
     letter = people.json("ada", "task", "run", "--agent", "helper-1", "Write slowly.")["id"]
     wait_for("the model is asked with the first key", lambda: _keys(kubectl) == {"Bearer first"}, 240)
     _put(kubectl, "second")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.integration.controller.stand import (
@@ -132,7 +133,7 @@ async def test_a_stop_ends_long_polls_and_streams_but_finishes_calls(
         asyncio.create_task(held.chat("please-think", "a", stream=True)),
         asyncio.create_task(held.chat("please-think", "b")),
     ]
-    await until(lambda: _has_both(model))
+    await until(lambda: _has(model, 2))
     started = time.monotonic()
     serving = stand.serving
     stop = asyncio.create_task(_stop(serving.runtime))
@@ -145,12 +146,26 @@ async def test_a_stop_ends_long_polls_and_streams_but_finishes_calls(
     await opened.__aexit__(None, None, None)
 
 
-async def _has_both(model: Scripted) -> bool:
-    return len(await asyncio.to_thread(model.requests)) == 2
+async def _has(model: Scripted, count: int) -> bool:
+    return len(await asyncio.to_thread(model.requests)) == count
 
 
 async def _stop(runtime) -> None:  # type: ignore[no-untyped-def]  # what main does first
     runtime.stopping.set()
+
+
+@pytest.mark.parametrize(("stop_seconds", "whole"), [(60, True), (0.01, False)])
+async def test_a_stream_has_the_stated_time_to_end(
+    tmp_path: Path, database: str, model: Scripted, stop_seconds: float, whole: bool
+) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as outside:
+        async with open_stand(tmp_path, database, model.url, stop_seconds=stop_seconds) as stand:
+            held = await stand.held()
+            held.guard.http = outside
+            call = asyncio.create_task(held.chat("please-think", stream=True))
+            await until(lambda: _has(model, 1))
+        (reply,) = await asyncio.gather(call, return_exceptions=True)
+    assert ("[DONE]" in getattr(reply, "text", "")) == whole
 
 
 async def test_a_restart_keeps_turns_alive(tmp_path: Path, database: str, model: Scripted) -> None:

@@ -32,6 +32,7 @@ def test_desktop_paths_lie_under_the_home() -> None:
         ({"CADRE_GUARD_LISTEN": "127.0.0.1:99999"}, "CADRE_GUARD_LISTEN"),
         ({"CADRE_LEASE_TTL": "0"}, "CADRE_LEASE_TTL"),
         ({"CADRE_LEASE_TTL": "soon"}, "CADRE_LEASE_TTL"),
+        ({"CADRE_STOP_SECONDS": "0"}, "CADRE_STOP_SECONDS"),
         ({"CADRE_LOG_LEVEL": "LOUD"}, "CADRE_LOG_LEVEL must be DEBUG"),
         ({"CADRE_LOCAL_HOSTS": "10.0.0.0/99"}, "CADRE_LOCAL_HOSTS"),
         ({"CADRE_LOCAL_HOSTS": "ollama"}, "CADRE_LOCAL_HOSTS"),
