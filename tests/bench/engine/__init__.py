@@ -1,3 +1,3 @@
 """The work engine: submission, claims, workflows, messages, routing; rivals run on the same Postgres."""
 
-PARTS = ("deciding", "submission", "replicas", "flows", "messages", "connected")
+PARTS = ("deciding", "submission", "claims", "replicas", "flows", "messages", "connected")
