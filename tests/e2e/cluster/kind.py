@@ -52,7 +52,7 @@ def up() -> Cluster:
     prepare_machine()
     image = node_image()
     cluster = Cluster(_kubectl(_KUBECONFIG), owned=True)
-    if _running() != image:
+    if not reusable(image, _KUBECONFIG):
         _delete()
         _create(image)
     with timed("system pods ready"):
@@ -108,6 +108,11 @@ def _running() -> str:
     asked = f"name=^{NAME}-control-plane$"
     found = docker("ps", "--filter", asked, "--format", "{{json .}}").split("\n")[0]
     return str(json.loads(found)["Image"]) if found else ""
+
+
+def reusable(image: str, kubeconfig: Path) -> bool:
+    """Whether our cluster runs on that node image and this checkout made it: Docker keeps those of others."""
+    return kubeconfig.is_file() and _running() == image
 
 
 def _create(image: str) -> None:

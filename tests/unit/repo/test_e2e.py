@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.cluster import kind
 from tests.e2e.cluster.machine import outside
 from tests.e2e.cluster.steps import StepFailedError, UnavailableError
 from tests.e2e.kind.conftest import ORDER
@@ -45,3 +46,15 @@ def test_what_comes_from_outside_is_no_failure_of_the_project(error: Exception) 
 def test_what_this_repository_breaks_is_its_failure(error: Exception) -> None:
     """Compilers, missing files, our own mistakes."""
     assert not outside(error)
+
+
+def test_a_cluster_of_another_checkout_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker keeps nodes, and starts them again; who has no way into one makes a new one."""
+    monkeypatch.setattr(kind, "_running", lambda: "cadre-e2e/node:1")
+    kubeconfig = tmp_path / "kubeconfig"
+    assert not kind.reusable("cadre-e2e/node:1", kubeconfig)
+    kubeconfig.touch()
+    assert kind.reusable("cadre-e2e/node:1", kubeconfig)
+    assert not kind.reusable("cadre-e2e/node:2", kubeconfig)
