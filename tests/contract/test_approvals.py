@@ -181,6 +181,47 @@ async def test_timeout_escalates_then_expires_at_the_top(services: Services, hel
         await services.approvals.decide(person(services, "boss"), view.id, YES)
 
 
+TEAM = """
+---
+apiVersion: cadre.dev/v1alpha1
+kind: OrgNode
+metadata: {name: team, namespace: orbit}
+spec:
+  type: Team
+  title: Team
+  parentRef: {name: sales}
+  members: [{personRef: {name: head}, roles: [Head]}]
+"""
+
+
+async def test_escalation_passes_over_who_agreed_to_another_rule(services: Services, held: HeldTask) -> None:
+    await services.chart.apply(documents(extra=TEAM), services.directory.admin_actor(TENANT))
+    rules = [replace(HEAD, node=node) for node in ("orbit/sales", "orbit/team")]
+    view = await services.approvals.request_tool(held, asking(rules=rules))
+    assert view.approvers == ("orbit/seller", "orbit/head")
+    seller, boss = (person(services, name) for name in ("seller", "boss"))
+    agreed = await services.approvals.decide(seller, view.id, YES)
+    assert (agreed.state, agreed.approvers) == (ApprovalState.PENDING, ("orbit/head",))
+    await overdue(services, view)
+    assert (await services.approvals.get(TENANT, view.id)).approvers == ("orbit/head", "orbit/boss")
+    assert (await services.approvals.decide(seller, view.id, YES)).state is ApprovalState.PENDING
+    decided = await services.approvals.decide(boss, view.id, YES)
+    assert decided.state is ApprovalState.APPROVED
+    assert [vote.person for vote in decided.votes] == ["orbit/seller", "orbit/boss"]
+    assert (await services.tasks.get(TENANT, held.id)).state is TaskState.RUNNING
+
+
+async def test_with_nobody_else_above_it_expires(services: Services, held: HeldTask) -> None:
+    rules = [replace(HEAD, node="orbit/orbit"), HEAD]
+    view = await services.approvals.request_tool(held, asking(rules=rules))
+    agreed = await services.approvals.decide(person(services, "boss"), view.id, YES)
+    assert (agreed.state, agreed.approvers) == (ApprovalState.PENDING, ("orbit/head",))
+    await overdue(services, view)
+    expired = await services.approvals.get(TENANT, view.id)
+    assert (expired.state, expired.reason) == (ApprovalState.EXPIRED, "ApprovalTimeout")
+    assert (await services.tasks.get(TENANT, held.id)).state is TaskState.RUNNING
+
+
 async def test_approval_of_an_ended_task_expires(services: Services, held: HeldTask, clerk: Actor) -> None:
     view = await services.approvals.request_tool(held, asking())
     await services.tasks.cancel(clerk, held.id)

@@ -7,7 +7,7 @@ import pytest
 
 from cadre_api.protocol.guard import Completion
 from cadre_api.protocol.tasks import ApprovalState, DecisionCreate, TaskCreate, TaskState
-from cadre_controller.errors import LeaseLost
+from cadre_controller.errors import LeaseLost, Unavailable
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.models import HeldTask, IntentKind, ToolResult
@@ -46,6 +46,17 @@ async def test_new_then_recorded(services: Services, held: HeldTask) -> None:
     await services.intents.record(intent, ToolResult(is_error=True))
     third = await services.intents.begin(held, TOOL, HASH, "call-1")
     assert (third.kind, third.result) == (IntentKind.RECORDED, result)
+
+
+async def test_a_call_that_runs_elsewhere_takes_its_ordinal_once(services: Services, held: HeldTask) -> None:
+    ordinals = []
+    for _ in range(2):
+        ordinals.append(await services.intents.ordinal(held, TOOL, HASH, "call-1"))
+        await services.intents.use(held, TOOL, HASH, "call-1", 1)
+    assert ordinals == [1, 1]
+    assert await services.intents.ordinal(held, TOOL, HASH, "call-2") == 2
+    with pytest.raises(Unavailable):
+        await services.intents.use(held, TOOL, HASH, "call-2", 1)
 
 
 async def test_ordinals_in_an_attempt_and_across_attempts(

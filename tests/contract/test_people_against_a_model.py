@@ -65,8 +65,10 @@ class Asked:
     """Node -> whose yes counts there: of those who could decide there when they gave it."""
 
     def line(self, node: str) -> list[str]:
-        """Who is above, without who asks."""
-        return [person for person in LINES[node] if person != self.requester]
+        """Who is above, without who asks and who agreed elsewhere."""
+        here = self.agreed.get(node, set())
+        barred = {self.requester}.union(*self.agreed.values()) - here
+        return [person for person in LINES[node] if person not in barred]
 
     def panel(self, node: str) -> list[str]:
         """Who of them may decide now."""
@@ -78,7 +80,7 @@ class Asked:
 
     def deciders(self) -> set[str]:
         """Who may decide something now."""
-        return {person for node in self.open() for person in self.panel(node)}
+        return {person for node in self.open() for person in self.panel(node)} - set(self.votes)
 
     def top(self) -> int:
         """Of the open lines, the height of the lowest."""

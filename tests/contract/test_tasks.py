@@ -284,6 +284,27 @@ def test_backoff_doubles_within_bounds() -> None:
     assert pause_before("LeaseExpired", 5, 0.5) == timedelta(0)
 
 
+def test_a_missing_credential_is_waited_for_as_long_as_a_kubelet_takes_to_mount_it() -> None:
+    usual = TaskCreate(prompt="x", agent="a").max_attempts
+    pauses = [pause_before("CredentialMissing", attempt, 0.0) for attempt in range(1, usual)]
+    assert sum(pauses, timedelta(0)) >= timedelta(minutes=2)
+
+
+async def test_a_task_without_a_credential_waits_and_says_what_to_do(
+    services: Services, clerk: Actor, finance: AgentIdentity
+) -> None:
+    view = (await services.tasks.create(clerk, TaskCreate(prompt="x", agent="finance-1"))).view
+    lease = (await services.leases.claim(finance, 1, 10)).leases[0]
+    told = (
+        "the credential of provider orbit/models is not set: "
+        "store it as secret/models/apiKey in the keystore, or set CADRE_SECRET_MODELS_APIKEY"
+    )
+    body = Completion(fence=lease.fence, reason="CredentialMissing", message=told, retryable=True)
+    await services.leases.fail(finance, view.id, body)
+    waiting = await services.tasks.get(TENANT, view.id)
+    assert (waiting.state, waiting.reason, waiting.message) == (TaskState.QUEUED, "CredentialMissing", told)
+
+
 async def test_replicas_work_side_by_side_and_each_takes_over_only_its_own(
     services: Services, clerk: Actor
 ) -> None:

@@ -43,18 +43,25 @@ def _seconds(duration: str) -> int:
 
 
 def approver_chain(
-    snapshot: Snapshot, node: str, rule: ApprovalRule, requester_persons: frozenset[str], now: datetime
+    snapshot: Snapshot,
+    node: str,
+    rule: ApprovalRule,
+    requester_persons: frozenset[str],
+    now: datetime,
+    decided: frozenset[str] = frozenset(),
 ) -> tuple[Level, ...]:
     """Return the levels to ask, nearest first; past the last one (or with none) the answer is no.
 
     The line starts at the rule's own node, else at the agent's, and ends at the root. Whoever is absent at
     `now` (with time zone) is replaced by the delegate. With separation of duties `requester_persons` (the
     author of the task, and the agent's owner when the owner started it) never decide, nor do their delegates.
+    `decided` agreed to another rule of the same approval: nobody decides an approval twice, so they and their
+    delegates are passed over whatever the rule says of separation.
     An empty level is passed over; one with fewer people than the quorum is joined with the next above.
     """
     start = rule.node or node
     path = snapshot.nodes[start].path if start in snapshot.nodes else ()
-    barred = requester_persons if rule.separation_of_duties else frozenset[str]()
+    barred = decided | (requester_persons if rule.separation_of_duties else frozenset())
     found: list[Level] = []
     waiting: Level | None = None
     for step in reversed(path):

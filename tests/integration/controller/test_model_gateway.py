@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from tests.integration.controller.stand import SAL, Held, Stand, local
+from tests.integration.controller.test_model_faults import last_error
 from tests.integration.controller.test_ports import assert_problem
 from tests.support.scripted import Scripted
 
@@ -129,8 +130,11 @@ async def test_a_missing_credential_says_where_to_put_it_and_then_works(
 ) -> None:
     held = await stand.held(agent=SAL)
     refused = await held.chat("hello", "a")
-    assert_problem(refused, 403, "CredentialMissing")
-    assert "secret/keyed/apiKey" in str(refused["fix"])
+    assert_problem(refused, 503, "CredentialMissing")
+    streamed = last_error((await held.chat("hello", "s", stream=True)).text)
+    assert streamed["reason"] == "CredentialMissing"
+    for told in (refused["fix"], refused["detail"], streamed["error"]):
+        assert "secret/keyed/apiKey" in str(told)
     assert model.requests() == []
     stand.runtime.services.keystore.put_secret("secret/keyed/apiKey", "sk-live-1")
     assert (await held.chat("hello", "b")).status == 200

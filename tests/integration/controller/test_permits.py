@@ -166,12 +166,46 @@ GUARD_RULE = """    - name: look-first
     - name: never-666"""
 
 
-async def test_a_change_of_the_guards_own_tool_reaches_the_guard_masked(stand: Stand) -> None:
+async def _ask_about_guard_tools(stand: Stand) -> None:
+    """Put a rule in force that asks a person for each call of the guard's own tools."""
     text = stand.chart_text().replace("    - name: never-666", GUARD_RULE)
     text = text.replace("    - {name: mesh, builtin: Mesh}\n    - {name: desk,", GUARD_TOOLS)
     admin = await stand.person()
     applied = await admin.post("/api/v1/apply", {"documents": [{"file": "chart.yaml", "text": text}]})
     assert applied.status == 200, applied.text
+
+
+async def _approve(stand: Stand, approval: object) -> None:
+    path = f"/api/v1/approvals/{approval}/decision"
+    assert (await (await stand.person("bruno")).post(path, {"decision": "Approved"})).status == 200
+
+
+async def test_one_yes_is_for_one_call_of_the_guards_own_tool(stand: Stand) -> None:
+    await _ask_about_guard_tools(stand)
+    held = await stand.held()
+
+    async def decided(call_id: str, held: Held = held) -> dict[str, object]:
+        return evaluation((await held.tool("guard_detect", {"text": "long"}, call_id, do="decide")).json)
+
+    first, beside = await decided("g1"), await decided("g2")
+    assert first["effect"] == "RequireApproval" and beside["approvalId"] == first["approvalId"]
+    await _approve(stand, first["approvalId"])
+    assert [(await decided("g1"))["effect"] for _ in range(3)] == ["Allow"] * 3
+    second = await decided("g2")
+    assert second["effect"] == "RequireApproval" and second["approvalId"] != first["approvalId"]
+    await _approve(stand, second["approvalId"])
+    assert [(await decided(call_id))["effect"] for call_id in ("g2", "g1")] == ["Allow", "Allow"]
+    body = {"fence": held.lease["fence"], "reason": "LeaseExpired", "retryable": True}
+    assert (await held.guard.post(f"/guard/v1/leases/{held.task}/fail", body)).status == 204
+    again = await stand.claim()
+    for call_id, approval in (("n1", first), ("n2", second)):
+        found = await decided(call_id, again)
+        assert (found["effect"], found["approvalId"]) == ("Allow", approval["approvalId"])
+    assert (await decided("n3", again))["effect"] == "RequireApproval"
+
+
+async def test_a_change_of_the_guards_own_tool_reaches_the_guard_masked(stand: Stand) -> None:
+    await _ask_about_guard_tools(stand)
     held = await stand.held()
     name, asked = "guard_detect", {"text": "something long"}
     first = (await held.tool(name, asked, "g1", do="decide")).json

@@ -93,6 +93,18 @@ async def test_a_broken_answer_fails_the_attempt_whatever_goose_reports(
     assert outcome["retryable"] is (reason != "ContentFiltered")
 
 
+async def test_a_credential_that_is_missing_ends_the_attempt_with_what_to_do(guard: Guard) -> None:
+    told = "the credential of provider acme/openai is not set: put apiKey into the Secret openai"
+    frame = {"error": {"message": told, "type": "upstream_error"}, "reason": "CredentialMissing"}
+    guard.controller.models = [streams([b"data: " + json.dumps(frame).encode() + b"\n\n"])]
+    guard.controller.submit("hello")
+
+    end, outcome = await guard.controller.outcome()
+
+    assert (end, outcome["reason"], outcome["retryable"]) == ("fail", "CredentialMissing", True)
+    assert outcome["message"] == told
+
+
 async def test_a_refusal_of_policy_is_asked_once_and_is_final(guard: Guard) -> None:
     guard.controller.models = [refuses(403, "EgressBlocked")]
     guard.controller.submit("hello")

@@ -216,3 +216,9 @@ def test_a_missing_credential_says_where_to_put_it(reference: dict[str, str]) ->
     with pytest.raises(Denied) as refused:
         credentials({}, {}).resolve(reference, "provider acme/openai")
     assert refused.value.reason == "CredentialMissing" and refused.value.fix
+
+
+def test_on_a_cluster_a_missing_credential_names_the_secret(tmp_path: Path) -> None:
+    with pytest.raises(Denied) as refused:
+        credentials({"CADRE_SECRET_DIR": str(tmp_path)}, {}).resolve({"secret": "s", "key": "k"}, "p")
+    assert refused.value.fix == "put k into the Secret s, and s into controller.credentials of the release"

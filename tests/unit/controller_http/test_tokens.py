@@ -13,6 +13,7 @@ from jwt.algorithms import OKPAlgorithm
 from cadre_controller.auth.grants import DesktopGrants
 from cadre_controller.auth.identity import PersonIdentity
 from cadre_controller.auth.tokens import Tokens
+from cadre_controller.auth.verified import VerifiedClaims, VerifiedTokens
 from cadre_controller.ids import SortableIds
 from cadre_controller.ports import AgentIdentity
 from cadre_controller.refusals import GrantDisabled, Unauthorized
@@ -85,9 +86,76 @@ def test_foreign_unsigned_and_broken_tokens_are_refused(tokens: Tokens, clock: C
     claims = jwt.decode(tokens.for_guard(GUARD).token, options={"verify_signature": False})
     unsigned = jwt.encode(claims, "", algorithm="none")
     symmetric = jwt.encode(claims, "x" * 40, algorithm="HS256")
-    for token in (foreign, unsigned, symmetric, "", "a.b.c", "x" * 5000):
+    for token in (foreign, unsigned, symmetric, "", "a.b.c", "x" * 5000, "\udcff.b.c"):
         with pytest.raises(Unauthorized):
             tokens.guard(token)
+    assert tokens.is_ours("\udcff.b.c")
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tokens whose signature was looked at."""
+    looked: list[str] = []
+    real = jwt.decode
+
+    def decode(token: str, *more: object, **options: object) -> object:
+        looked.append(token)
+        return real(token, *more, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jwt, "decode", decode)
+    return looked
+
+
+def test_a_signature_is_checked_once_for_each_audience(tokens: Tokens, checks: list[str]) -> None:
+    issued = tokens.for_guard(GUARD).token
+    assert [tokens.guard(issued) for _ in range(3)] == [GUARD] * 3
+    assert checks == [issued]
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            tokens.person(issued)
+    assert checks == [issued] * 3
+
+
+def test_a_token_that_is_remembered_ends_when_it_ends(
+    tokens: Tokens, clock: Clock, checks: list[str]
+) -> None:
+    issued = tokens.for_guard(GUARD)
+    clock.time = issued.expires_at - timedelta(seconds=1)
+    assert tokens.guard(issued.token) == GUARD
+    clock.time = issued.expires_at
+    for _ in range(2):
+        with pytest.raises(Unauthorized) as refused:
+            tokens.guard(issued.token)
+        assert refused.value.reason == "TokenExpired"
+    assert tokens.guard(tokens.for_guard(GUARD).token) == GUARD
+    assert len(tokens._seen) == 1
+
+
+def test_what_resembles_a_remembered_token_is_checked_itself(tokens: Tokens, checks: list[str]) -> None:
+    issued = tokens.for_guard(GUARD).token
+    assert tokens.guard(issued) == GUARD
+    head, payload, signature = issued.split(".")
+    for forged in (
+        f"{head}.{payload}.",
+        f"{head}.{payload}.{signature[::-1]}",
+        f"{head}.{payload}x.{signature}",
+    ):
+        with pytest.raises(Unauthorized):
+            tokens.guard(forged)
+    assert len(tokens._seen) == 1
+
+
+def test_of_too_many_tokens_the_least_used_is_forgotten() -> None:
+    seen = VerifiedTokens(limit=2)
+    claims = VerifiedClaims({"sub": "a"}, 5)
+    for token in ("a", "b"):
+        seen.keep(token, "port", claims)
+    assert seen.find("a", "port") == claims and seen.find("a", "other") is None
+    seen.keep("c", "port", claims)
+    assert [seen.find(token, "port") for token in ("a", "b", "c")] == [claims, None, claims]
+    seen.forget("a", "port")
+    seen.forget("a", "port")
+    assert len(seen) == 1
 
 
 def test_a_guards_token_without_instance_is_refused(tokens: Tokens) -> None:

@@ -48,6 +48,15 @@ def test_nobody_decides_about_his_own_request() -> None:
     assert chain(company(), requesters=("co/fin-head", "co/ceo")) == []
 
 
+@pytest.mark.parametrize("separate", [True, False])
+def test_who_agreed_to_another_rule_is_passed_over(separate: bool) -> None:
+    docs = away(company(), "fin-head", "fin-dep")
+    for decided in ("co/fin-head", "co/fin-dep"):
+        done = frozenset({decided})
+        line = approver_chain(snapshot(docs), "co/finance", rule(separate=separate), frozenset(), NOW, done)
+        assert [(level.node, level.persons) for level in line] == [("co/co", ("co/ceo",))]
+
+
 def test_a_delegate_stands_in_while_the_absence_lasts() -> None:
     docs = away(company(), "fin-head", "fin-dep")
     (first, _) = approver_chain(snapshot(docs), "co/finance", rule(), frozenset(), NOW)

@@ -4,7 +4,7 @@ import pytest
 
 from cadre_guard.model.outcome import outcome_of, tool_requests
 from cadre_guard.turn.record import CallKind, CallOutcome, TurnRecord, judge
-from cadre_guard.wire.record import CompletionRecord, ToolCallRecord
+from cadre_guard.wire.record import CompletionRecord, Recorder, ToolCallRecord
 
 
 def _completion(
@@ -63,6 +63,23 @@ def test_what_is_not_an_answer_is_a_failure(
     verdict = judge(_record(outcome_of(CallKind.WORK, completion)))
 
     assert (verdict.ok, verdict.reason, verdict.retryable) == (False, reason, retryable)
+
+
+def test_what_the_gateway_says_of_an_error_is_told_and_what_a_provider_says_is_not() -> None:
+    recorder = Recorder()
+    recorder.refuse({"error": {"message": "store it there"}, "reason": "CredentialMissing"})
+    verdict = judge(_record(outcome_of(CallKind.WORK, recorder.record())))
+    assert (verdict.reason, verdict.message, verdict.retryable) == (
+        "CredentialMissing",
+        "store it there",
+        True,
+    )
+    for odd in (None, "text", {}, {"message": 5}):
+        recorder = Recorder()
+        recorder.refuse({"error": odd, "reason": "Odd"})
+        assert recorder.record().error_message == ""
+    recorder.fail({"message": "the caller's own words", "reason": "ModelError"})
+    assert "own words" not in outcome_of(CallKind.WORK, recorder.record()).message
 
 
 def test_a_cut_answer_and_a_refused_tool_are_noted_on_success() -> None:

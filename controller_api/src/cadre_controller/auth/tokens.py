@@ -2,6 +2,7 @@
 worthless at the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from cadre_api.protocol.base import type_json
 from cadre_controller.auth.identity import PersonIdentity
+from cadre_controller.auth.verified import VerifiedClaims, VerifiedTokens
 from cadre_controller.ports import AgentIdentity, Clock, Ids
 from cadre_controller.refusals import Unauthorized
 
@@ -22,6 +24,8 @@ PERSON_LIFETIME = timedelta(hours=8)
 _ISSUER = "cadre-controller"
 _ALGORITHM = "EdDSA"
 _MAX_TOKEN_CHARS = 4096
+_UNREADABLE = (jwt.InvalidTokenError, UnicodeEncodeError)
+"""A header may hold bytes that are no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Tokens:
         self._public = key.public_key()
         self._clock = clock
         self._ids = ids
+        self._seen = VerifiedTokens()
 
     def for_guard(self, identity: AgentIdentity) -> IssuedToken:
         """A token for the guard port, bound to agent and instance, 30 minutes."""
@@ -78,7 +83,7 @@ class Tokens:
         """Whether `person` or `guard` should judge it: all but what names another issuer."""
         try:
             claims = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
+        except _UNREADABLE:
             return True
         return claims.get("iss") == _ISSUER
 
@@ -90,10 +95,21 @@ class Tokens:
         token = jwt.encode({**claims, **registered, **times}, self._key, algorithm=_ALGORITHM)
         return IssuedToken(token, expires_at)
 
-    def _verified(self, token: str, audience: str) -> dict[str, str]:
-        """The string claims; time is checked against our own clock."""
+    def _verified(self, token: str, audience: str) -> Mapping[str, str]:
+        """The string claims; time is checked against our own clock, each time."""
         if len(token) > _MAX_TOKEN_CHARS:
             raise Unauthorized("InvalidToken", "the token is too long")
+        seen = self._seen.find(token, audience)
+        claims = seen or self._signed(token, audience)
+        if self._clock.now().timestamp() >= claims.expires:
+            self._seen.forget(token, audience)
+            raise Unauthorized("TokenExpired", "the token has expired")
+        if seen is None:
+            self._seen.keep(token, audience, claims)
+        return claims.texts
+
+    def _signed(self, token: str, audience: str) -> VerifiedClaims:
+        """What a token says whose signature, issuer and audience are right."""
         options: jwt.types.Options = {
             "require": ["exp", "iat", "sub", "aud", "iss"],
             "verify_exp": False,
@@ -102,13 +118,14 @@ class Tokens:
         }
         try:
             claims = jwt.decode(token, self._public, [_ALGORITHM], options, audience=audience, issuer=_ISSUER)
-        except jwt.InvalidTokenError as error:
+        except _UNREADABLE as error:
             raise Unauthorized(
                 "InvalidToken", f"the token is not valid here: {type(error).__name__}"
             ) from error
-        if not isinstance(claims["exp"], int) or self._clock.now().timestamp() >= claims["exp"]:
+        if not isinstance(claims["exp"], int):
             raise Unauthorized("TokenExpired", "the token has expired")
-        return {"tenant": "", **{key: value for key, value in claims.items() if isinstance(value, str)}}
+        texts = {"tenant": "", **{key: value for key, value in claims.items() if isinstance(value, str)}}
+        return VerifiedClaims(texts, claims["exp"])
 
 
 def _guard_claims(identity: AgentIdentity) -> dict[str, str]:

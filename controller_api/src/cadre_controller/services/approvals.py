@@ -77,8 +77,8 @@ class ApprovalService:
 
     def _answering(self, tenant: str, draft: ApprovalDraft) -> list[str]:
         """Opaque ids of those who could answer every rule today, somewhere in its line."""
-        live, now = self._chart.current(tenant), self._kernel.clock.now()
-        question = Question(live.snapshot, draft.node, self._requesters(tenant, draft.requester), now)
+        live = self._chart.current(tenant)
+        question = self._question(tenant, draft.node, draft.requester)
         lines = [
             {person for level in panels.chain(question, requirement) for person in level.persons}
             for requirement in draft.requirements
@@ -255,7 +255,7 @@ class ApprovalService:
         return len(rows)
 
     async def _overdue(self, row: Row) -> None:
-        question = self._question(row)
+        question = self._question_of(row)
         requirements = _requirements(row)
         moved = panels.escalate(question, requirements)
         verdict = Verdict(ApprovalState.PENDING, moved or requirements, "Escalated")
@@ -285,7 +285,7 @@ class ApprovalService:
 
     def _verdict(self, actor: Actor, row: Row, body: DecisionCreate) -> Verdict:
         """What the vote leads to; raises Denied when it is not this person's to give."""
-        question = self._question(row)
+        question = self._question_of(row)
         requirements = _requirements(row)
         if not actor.person or actor.person not in panels.approvers(question, requirements):
             if actor.person and actor.person in question.requesters:
@@ -375,8 +375,7 @@ class ApprovalService:
         changes nothing."""
         kernel, approval_id = self._kernel, self._kernel.ids.new("apr")
         now = kernel.clock.now()
-        live = self._chart.current(tenant)
-        question = Question(live.snapshot, draft.node, self._requesters(tenant, draft.requester), now)
+        question = self._question(tenant, draft.node, draft.requester)
         possible = all(panels.can_be_met(question, r) for r in draft.requirements)
         state = ApprovalState.PENDING if possible else ApprovalState.DENIED
         why = "" if possible else "NoApprover"
@@ -447,17 +446,14 @@ class ApprovalService:
 
     def _view(self, row: Row) -> ApprovalView:
         requirements = _requirements(row)
-        who = panels.approvers(self._question(row), requirements) if row["state"] == "Pending" else ()
+        who = panels.approvers(self._question_of(row), requirements) if row["state"] == "Pending" else ()
         return approval_view(row, requirements, who, self._chart.current(row["tenant"]).persons_by_id)
 
-    def _question(self, row: Row) -> Question:
-        live = self._chart.current(row["tenant"])
-        requesters = self._requesters(row["tenant"], row["requester"])
-        return Question(live.snapshot, row["node"], requesters, self._kernel.clock.now())
+    def _question_of(self, row: Row) -> Question:
+        return self._question(row["tenant"], row["node"], row["requester"])
 
-    def _requesters(self, tenant: str, requester: str) -> frozenset[str]:
-        person = self._chart.current(tenant).persons_by_id.get(requester)
-        return frozenset({person}) if person else frozenset()
+    def _question(self, tenant: str, node: str, requester: str) -> Question:
+        return panels.question_of(self._chart.current(tenant), node, requester, self._kernel.clock.now())
 
     def _node_of(self, tenant: str, agent: str) -> str:
         return self._chart.agent(tenant, agent).node

@@ -18,12 +18,14 @@ BASE_SECONDS: Mapping[str, float] = {
     "TakenOver": 0.0,
     "AgentCrashed": 0.5,
     "ModelUnavailable": 5.0,
+    "CredentialMissing": 20.0,
     "ModelStreamCut": 1.0,
     "ModelGarbage": 2.0,
     "TurnTimeout": 5.0,
     "Draining": 0.0,
 }
-"""First pause before another attempt; it doubles with each one."""
+"""First pause before another attempt; it doubles with each one. The usual five attempts outlast the two
+minutes that a kubelet may take to mount a Secret."""
 CRASHES = frozenset({"AgentCrashed", "LeaseExpired"})
 """Endings in which whoever worked on the task is gone."""
 POISON_CRASHES = 3

@@ -52,6 +52,16 @@ class IntentService:
                 return intent
         raise Conflict("IntentContended", "the same call is announced too often at once", "retry the call")
 
+    async def use(
+        self, held: HeldTask, tool: str, arguments_hash: str, tool_call_id: str, ordinal: int
+    ) -> None:
+        """Take the ordinal of a permitted call that is run elsewhere: the next equal one is another call. The
+        same again has no effect. Raises Unavailable when another call has taken it.
+        """
+        intent = await self.begin(held, tool, arguments_hash, tool_call_id, ordinal)
+        if intent.kind in (IntentKind.NEW, IntentKind.CUT):
+            await self.record(intent, ToolResult())
+
     async def record(self, intent: Intent, result: ToolResult) -> None:
         """Keep the result; the first one counts, whatever is recorded after it."""
         try:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cadre_controller.errors import InvalidInput
+from cadre_controller.services.models import LiveChart
 from cadre_core.approvers import Level, approver_chain
 from cadre_core.model import ApprovalRule, Snapshot
 from cadre_core.policy.decide import PolicyProgram, PolicyRequest, evaluate
@@ -61,6 +62,14 @@ class Question:
     requesters: frozenset[str]
     """Person keys on whose behalf it is asked; separation of duties keeps them out."""
     now: datetime
+    persons: Mapping[str, str]
+    """Person keys by the opaque ids under which votes are kept."""
+
+
+def question_of(live: LiveChart, node: str, requester: str, now: datetime) -> Question:
+    """What is asked at a node for a requester (opaque id), by the chart of this moment."""
+    person = live.persons_by_id.get(requester)
+    return Question(live.snapshot, node, frozenset({person} if person else ()), now, live.persons_by_id)
 
 
 def requirements_of(rules: Iterable[tuple[str, ApprovalRule]], now: datetime) -> tuple[Requirement, ...]:
@@ -68,22 +77,34 @@ def requirements_of(rules: Iterable[tuple[str, ApprovalRule]], now: datetime) ->
     return tuple(Requirement(i, rule, now + timedelta(seconds=rule.timeout_seconds)) for i, rule in rules)
 
 
-def panel(question: Question, requirement: Requirement) -> tuple[str, ...]:
-    """Person keys who may decide this requirement now, nearest first: every level reached, and as many more
-    as the quorum needs."""
+def panel(
+    question: Question, requirement: Requirement, requirements: Sequence[Requirement]
+) -> tuple[str, ...]:
+    """Person keys who may decide this one of the requirements now, nearest first: every level reached, and as
+    many more as the quorum needs."""
     persons: list[str] = []
-    for height, level in enumerate(chain(question, requirement)):
+    for height, level in enumerate(chain(question, requirement, requirements)):
         if height > requirement.level and len(persons) >= requirement.rule.quorum:
             break
         persons += [person for person in level.persons if person not in persons]
     return tuple(persons)
 
 
-def chain(question: Question, requirement: Requirement) -> tuple[Level, ...]:
-    """The whole line of approvers, as it stands at this moment (absences, delegates)."""
-    return tuple(
-        approver_chain(question.snapshot, question.node, requirement.rule, question.requesters, question.now)
+def chain(
+    question: Question, requirement: Requirement, requirements: Sequence[Requirement] = ()
+) -> tuple[Level, ...]:
+    """The whole line of approvers of one of the requirements, as it stands at this moment (absences,
+    delegates, who agreed to another one of them)."""
+    elsewhere = _agreed(question, requirements) - _agreed(question, (requirement,))
+    return approver_chain(
+        question.snapshot, question.node, requirement.rule, question.requesters, question.now, elsewhere
     )
+
+
+def _agreed(question: Question, requirements: Iterable[Requirement]) -> frozenset[str]:
+    """Person keys of those who agreed and are still in the chart."""
+    ids = {person_id for requirement in requirements for person_id in requirement.approved_by}
+    return frozenset(question.persons[i] for i in ids if i in question.persons)
 
 
 def can_be_met(question: Question, requirement: Requirement) -> bool:
@@ -93,9 +114,10 @@ def can_be_met(question: Question, requirement: Requirement) -> bool:
 
 
 def approvers(question: Question, requirements: Sequence[Requirement]) -> tuple[str, ...]:
-    """Everyone who may decide something about it now, nearest first."""
-    names = [person for r in requirements if not r.met for person in panel(question, r)]
-    return tuple(dict.fromkeys(names))
+    """Everyone who may decide something about it now, nearest first; who did decide is done with it."""
+    done = _agreed(question, requirements)
+    names = [person for r in requirements if not r.met for person in panel(question, r, requirements)]
+    return tuple(dict.fromkeys(name for name in names if name not in done))
 
 
 def approve(
@@ -104,7 +126,7 @@ def approve(
     """The requirements after this person's yes: it counts wherever the person may decide."""
     return tuple(
         replace(r, approved_by=(*r.approved_by, person_id))
-        if not r.met and person in panel(question, r)
+        if not r.met and person in panel(question, r, requirements)
         else r
         for r in requirements
     )
@@ -123,7 +145,7 @@ def escalate(question: Question, requirements: Sequence[Requirement]) -> tuple[R
         if requirement.met or requirement.due > question.now:
             moved.append(requirement)
             continue
-        top = len(chain(question, requirement)) - 1
+        top = len(chain(question, requirement, requirements)) - 1
         if requirement.rule.on_timeout != "Escalate" or requirement.level >= top:
             return None
         due = question.now + timedelta(seconds=requirement.rule.timeout_seconds)

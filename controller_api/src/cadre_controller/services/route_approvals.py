@@ -10,7 +10,6 @@ from cadre_controller.services import panels
 from cadre_controller.services.approval_rows import ApprovalDraft
 from cadre_controller.services.chart import ChartService
 from cadre_controller.services.kernel import Facts, Kernel, system_actor
-from cadre_controller.services.panels import Question
 from cadre_controller.store.work import AuditEntry, Statement
 from cadre_core.canonical import digest
 from cadre_core.model import ApprovalRule, EffectiveAgent
@@ -74,8 +73,7 @@ class RouteApprovals:
         """The approval that all these rules ask for. Raises Denied(NoApprover) when nobody could give it."""
         live = self._chart.current(agent.tenant)
         now = self._kernel.clock.now()
-        person = live.persons_by_id.get(requester)
-        question = Question(live.snapshot, agent.node, frozenset({person} if person else ()), now)
+        question = panels.question_of(live, agent.node, requester, now)
         requirements = panels.requirements_of(rules, now)
         if not all(panels.can_be_met(question, requirement) for requirement in requirements):
             raise Denied(

@@ -26,7 +26,8 @@ def outcome_of(kind: CallKind, record: CompletionRecord) -> CallOutcome:
     if record.error is not None:
         reason = record.error if _REASON.fullmatch(record.error) else "ModelFailed"
         retryable = reason not in _FINAL
-        return CallOutcome(kind, failure=reason, message="the model reported an error", retryable=retryable)
+        message = record.error_message or "the model reported an error"
+        return CallOutcome(kind, failure=reason, message=message, retryable=retryable)
     if not record.finished:
         return CallOutcome(kind, failure="ModelStreamCut", message="the model's stream ended too early")
     if kind is CallKind.WORK and _is_empty(record):

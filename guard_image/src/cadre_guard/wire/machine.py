@@ -159,7 +159,7 @@ class StreamRestorer(ABC):
             return self._release() + self._framing.encode(event)
         frame = parse_frame(event.data)
         if _is_refusal(frame):
-            self._recorder.fail(frame)
+            self._recorder.refuse(frame)
             self._refusals += 1
             return self._release()
         self._news = None

@@ -33,6 +33,8 @@ class CompletionRecord:
     text_masked: str
     seals: tuple[str, ...] = ()
     """What the model signed or enciphered and wants back unchanged."""
+    error_message: str = ""
+    """What the gateway says of the error; a provider's own words are never here."""
 
 
 class ToolCallIds:
@@ -72,6 +74,7 @@ class Recorder:
         self.finish_reason: str | None = None
         self.usage: Mapping[str, Json] | None = None
         self.error: str | None = None
+        self.error_message = ""
         self.renamed = 0
         """How often a call's id was not the one the server gave."""
 
@@ -113,13 +116,20 @@ class Recorder:
         found = [error[name] for name in names if isinstance(error, Mapping) and error.get(name)]
         self.error = self.error or (str(found[0]) if found else "ProviderError")
 
+    def refuse(self, frame: Mapping[str, Json]) -> None:
+        """Note the gateway's own last frame: its reason, and its words."""
+        self.fail(frame)
+        error = frame.get("error")
+        told = error.get("message") if isinstance(error, Mapping) else ""
+        self.error_message = told if isinstance(told, str) else ""
+
     def record(self) -> CompletionRecord:
         """What is known by now."""
         calls = tuple(ToolCallRecord(c.id, c.name, "".join(c.arguments)) for c in self._calls.values())
         finished = self.ended and self.finish_reason is not None and self.error is None
         text = "".join(self._text)
-        seals = tuple(self._seals)
-        return CompletionRecord(finished, self.finish_reason, self.usage, self.error, calls, text, seals)
+        end = (finished, self.finish_reason, self.usage, self.error)
+        return CompletionRecord(*end, calls, text, tuple(self._seals), self.error_message)
 
     def _grow(self, text: str) -> None:
         self._size += len(text)

@@ -28,13 +28,16 @@ class Credentials:
                 "use credentialsRef.secret on a desktop",
             )
         name, key = reference["secret"], reference.get("key", "")
-        entry = f"secret/{name}/{key}"
         given = self._environment.get(variable_of(name, key)) or self._mounted(name, key)
-        value = given or self._stored(entry)
+        value = given or self._stored(f"secret/{name}/{key}")
         if not value:
-            fix = f"store it as {entry} in the keystore, or set {variable_of(name, key)}"
-            raise Denied("CredentialMissing", f"the credential of {owner} is not set", fix)
+            raise Denied("CredentialMissing", f"the credential of {owner} is not set", self._fix(name, key))
         return value
+
+    def _fix(self, name: str, key: str) -> str:
+        if self._environment.get(_FOLDER):
+            return f"put {key} into the Secret {name}, and {name} into controller.credentials of the release"
+        return f"store it as secret/{name}/{key} in the keystore, or set {variable_of(name, key)}"
 
     def _mounted(self, name: str, key: str) -> str:
         """`NAME/KEY` in the folder, where the cluster replaces what was rotated; empty when there is none."""

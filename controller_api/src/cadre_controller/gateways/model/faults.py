@@ -5,17 +5,18 @@ import json
 
 class ModelFault(Exception):  # noqa: N818
     """A model call failed at the provider; `retryable` until the first byte went out, `retry_after` in
-    seconds.
+    seconds, `fix` where something else helps than another model.
     """
 
     def __init__(
-        self, reason: str, message: str, *, retryable: bool = True, retry_after: float = 0.0
+        self, reason: str, message: str, *, retryable: bool = True, retry_after: float = 0.0, fix: str = ""
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.retryable = retryable
         self.retry_after = retry_after
+        self.fix = fix
 
 
 def error_event(fault: ModelFault, *, lines: bool = False) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from cadre_controller.errors import BudgetExceeded, CadreError
+from cadre_controller.errors import BudgetExceeded, CadreError, Denied
 from cadre_controller.gateways.model.call import Finished, PreparedCall
 from cadre_controller.gateways.model.credentials import Credentials
 from cadre_controller.gateways.model.faults import ModelFault, error_event
@@ -144,7 +144,7 @@ class Forwarder:
         )
         if wait > 0:
             raise ModelFault("ModelUnavailable", f"{option.name} is not asked now", retry_after=wait)
-        credential = self._credentials.resolve(option.provider.credential, f"provider {option.provider.key}")
+        credential = self._credential(option)
         async with self._ledger.reserved(call, option) as bill:
             with self._tracing.model_call(call, option):
                 started = self._clock.monotonic()
@@ -152,6 +152,15 @@ class Forwarder:
                 latency = (self._clock.monotonic() - started) * 1000
             cost = option.cost(usage.input_tokens, usage.output_tokens)
             bill.finished = Finished(option, usage, cost, latency, "ok")
+
+    def _credential(self, option: Candidate) -> str:
+        """Raises ModelFault(CredentialMissing): a new Secret is mounted late, so it may come yet."""
+        provider = option.provider
+        try:
+            return self._credentials.resolve(provider.credential, f"provider {provider.key}")
+        except Denied as missing:
+            told = f"{missing.message}: {missing.fix}"
+            raise ModelFault(missing.reason, told, fix=missing.fix) from missing
 
     async def _with_retries(
         self, option: Candidate, attempt: Callable[[], Awaitable[TokenUsage]], final: Callable[[], bool]
@@ -192,7 +201,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _busy(fault: ModelFault) -> UpstreamBusy:
-    fix = "look at `cadre status` for the provider, or add another model to the profile"
+    fix = fault.fix or "look at `cadre status` for the provider, or add another model to the profile"
     return UpstreamBusy(fault.reason, fault.message, fix, max(1.0, fault.retry_after))
 
 

@@ -70,8 +70,17 @@ class ToolGateway:
         if degraded:
             evaluation = Evaluation(effect=Effect.DENY, reason="SchemaChanged", message=degraded)
             call = _with_evaluation(call, evaluation)
+        await self._use_approval(call)
         await self._note_decision(identity, call)
         return call
+
+    async def _use_approval(self, call: DecidedCall) -> None:
+        """One yes is for one call, also of a tool that the guard runs once it was told that it may."""
+        if call.tool is None or call.tool.server != GUARD or not call.ordinal:
+            return
+        if call.evaluation.effect is Effect.ALLOW:
+            name = (call.target, call.arguments_hash, call.request.tool_call_id)
+            await self._services.intents.use(call.held, *name, call.ordinal)
 
     async def _degraded(self, call: DecidedCall) -> str:
         """Why the server must not be used; an unreachable one is left to the call itself."""
