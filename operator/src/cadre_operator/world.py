@@ -1,5 +1,6 @@
 """Everything that reconciliation reads and writes, made once and handed to all workers."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class World:
     unreachable_seconds: float = 60.0
     now: Callable[[], str] = rfc3339
     unique: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
+    sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(50))
+    """Bounds how many parts of all agents are on their way at once: the API server divides what it can do."""
     leading: bool = False
     started: Callable[[], bool] = lambda: True
     """Whether all that the cluster holds was read once."""
