@@ -120,6 +120,7 @@ def _world(
         cluster=settings.cluster,
         clock=time.monotonic,
         sending=asyncio.Semaphore(settings.workers),
+        exempt=frozenset(settings.webhook.exempt),
         rolling_percent=settings.rolling_percent,
     )
 

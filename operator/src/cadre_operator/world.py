@@ -53,6 +53,8 @@ class World:
     """What codes for signing in are signed with; empty while it is not there."""
     provide_trust: Callable[[str], Awaitable[None]] = _nothing_to_provide
     """Brings the authority that guards believe to a namespace. Raises KubeError."""
+    exempt: frozenset[str] = frozenset()
+    """Namespaces that are not served, since admission does not judge what is written there."""
     rolling_percent: int = 10
     unreachable_seconds: float = 60.0
     now: Callable[[], str] = rfc3339

@@ -40,6 +40,9 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     assert (found.namespaces, found.workers, found.kubeconfig) == (("a", "b"), 50, None)
     assert found.identities.issuers == (("o:", "https://i"),)
     assert (found.webhook.port, found.webhook.failure_policy) == (9443, "Fail")
+    assert (found.webhook.timeout, found.webhook.exempt) == (10, ())
+    told = read_settings({**ENV, "CADRE_WEBHOOK_TIMEOUT": "30", "CADRE_WEBHOOK_EXEMPT_NAMESPACES": "x, y"})
+    assert (told.webhook.timeout, told.webhook.exempt) == (30, ("x", "y"))
     assert (found.cluster.analyzer_host, found.trust.analyzer_service) == ("", "")
     offering = read_settings({**ENV, "CADRE_ANALYZER_SERVICE": "cadre-analyzer"})
     assert offering.cluster.analyzer_host == "cadre-analyzer.cadre-system.svc"
@@ -59,13 +62,15 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
         ("CADRE_PROBE_LISTEN", "8080"),
         ("CADRE_WEBHOOK_LISTEN", "x:99999"),
         ("CADRE_WEBHOOK_FAILURE_POLICY", "Perhaps"),
+        ("CADRE_WEBHOOK_TIMEOUT", "31"),
+        ("CADRE_WEBHOOK_EXEMPT_NAMESPACES", "kube-system,served"),
         ("CADRE_ISSUER_PREFIXES", "https://i"),
         ("KUBECONFIG", "/nowhere/at/all"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
-        read_settings({**ENV, name: value})
+        read_settings({**ENV, "CADRE_WATCH_NAMESPACES": "served", name: value})
 
 
 def test_absent_and_mistyped_fields_are_empty() -> None:
