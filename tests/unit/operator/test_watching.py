@@ -135,6 +135,34 @@ def test_own_writes_are_seen_before_the_watch_brings_them() -> None:
     assert store.namespaces() == []
 
 
+def test_what_an_object_says_as_before_is_kept_once() -> None:
+    store, objects = Store(Clock()), Listed()
+    metadata = {"labels": {"team": "red"}, "annotations": {"cadre.dev/x": "y"}}
+    written = body("Agent", "a-1", **metadata)
+    assert store.read(written) == entry_of(written), "before there is an index"
+    store.connect(objects, Listed())  # type: ignore[arg-type]
+    first = store.read(written)
+    objects.items = {first.key: [first]}
+    again = store.read({**body("Agent", "a-1", resourceVersion="2", **metadata), "status": {"phase": "Idle"}})
+    assert (again.version, again.status) == (2, {"phase": "Idle"})
+    assert again.model is first.model and again.notes is first.notes and again.uid is first.uid
+    for differing in ({"generation": 2}, {"labels": {"team": "blue"}}, {"uid": "another"}):
+        other = body("Agent", "a-1", {"purpose": "Other."}, **{**metadata, **differing})
+        assert store.read(other) == entry_of(other), differing
+    noted = store.read(body("Agent", "a-1", **{**metadata, "annotations": {"cadre.dev/x": "z"}}))
+    assert (noted.notes, noted.model) == ({"cadre.dev/x": "z"}, first.model)
+
+
+def test_what_cannot_be_read_or_has_no_generation_is_read_anew() -> None:
+    store, objects = Store(Clock()), Listed()
+    store.connect(objects, Listed())  # type: ignore[arg-type]
+    for metadata, spec in (({}, {"nodeRef": 7}), ({"generation": 0}, {})):
+        first = store.read(body("Agent", "a-1", spec, **metadata))
+        objects.items = {first.key: [first]}
+        mended = body("Agent", "a-1", {"purpose": "Mended."}, **metadata)
+        assert store.read(mended) == entry_of(mended)
+
+
 def test_own_parts_are_seen_until_they_are_gone() -> None:
     clock, parts = Clock(), Listed()
     store = Store(clock)

@@ -168,6 +168,7 @@ def _difference(world: World, look: _Look) -> Difference:
     given = (look.state.snapshot, look.model, look.entry, world.cluster)
     source, made = source_of(*given), world.made.get(look.entry.key)
     if made is not None and made.source == source:
+        world.made[look.entry.key] = made.again(source)
         difference = compare(made.stubs, look.children, look.wanted, world.reviewed)
         if not difference.apply:
             return difference

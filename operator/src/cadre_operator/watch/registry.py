@@ -17,7 +17,7 @@ from cadre_operator.kube.fields import text
 from cadre_operator.kube.kinds import CHILD_KINDS, PLURALS
 from cadre_operator.reconcile.chart import CHART
 from cadre_operator.reconcile.freeze import look_at_freeze
-from cadre_operator.watch.entries import child_of, entry_of
+from cadre_operator.watch.entries import child_of
 from cadre_operator.watch.unstored import NoFormerSelf
 from cadre_operator.world import World
 
@@ -39,7 +39,7 @@ def _register_objects(registry: kopf.OperatorRegistry, world: World) -> None:
         return text(body, "metadata", "namespace") not in world.exempt
 
     async def cadre_objects(body: Mapping[str, object], **_: Any) -> dict[object, object]:
-        entry = entry_of(body)
+        entry = world.store.read(body)
         found: dict[object, object] = {entry.key: entry, entry.key.namespace: entry}
         return found | ({NODES: entry} if entry.key.kind == NODES else {})
 
@@ -62,7 +62,7 @@ def _named(body: Mapping[str, object]) -> dict[str, object]:
 
 def on_object(world: World, body: Mapping[str, object], gone: bool, initial: bool) -> None:
     """Queue what an event of one of our objects concerns."""
-    entry = entry_of(body)
+    entry = world.store.read(body)
     world.store.seen_entry(entry, gone)
     look_at_freeze(world, entry, gone)
     if entry.key.kind == NODES:
