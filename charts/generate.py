@@ -28,10 +28,17 @@ _INJECT = (
     '  {{- if eq .Values.tls.mode "CertManager" }}\n  annotations:\n'
     "    cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/cadre-webhook-tls\n  {{- end }}\n"
 )
+_EXEMPT = (
+    "    matchExpressions:\n    - key: kubernetes.io/metadata.name\n"
+    "      operator: NotIn\n      values:\n      - '@exempt@'\n"
+)
 _PLACES = {
     "@operator@": '{{ include "cadre.operatorUser" . }}',
     "@break-glass@": "{{ .Values.protection.breakGlassGroup }}",
     "@namespace@": "{{ .Release.Namespace }}",
+    "timeoutSeconds: 10\n": "timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}\n",
+    _EXEMPT: '    matchExpressions: {{- include "cadre.judgedNamespaces" . | nindent 6 }}\n',
+    '["@exempt@"]': "{{ .Values.webhook.exemptNamespaces | default list | toJson }}",
     "failurePolicy: Fail\n  matchPolicy": "failurePolicy: {{ .Values.webhook.failurePolicy }}\n  matchPolicy",
 }
 
@@ -81,14 +88,18 @@ def _crd(text: str) -> str:
 
 
 def _policies() -> str:
-    settings = ProtectionSettings(operator="@operator@", break_glass_group="@break-glass@")
+    settings = ProtectionSettings(
+        operator="@operator@", break_glass_group="@break-glass@", exempt=("@exempt@",)
+    )
     body = _template(protection(settings)).replace(_LABELS, _RELEASE_LABELS)
     return f"{_HEADER}{{{{- if .Values.protection.enabled }}}}\n{body}{{{{- end }}}}\n"
 
 
 def _webhooks() -> str:
     """The registration without the authority's certificate, which the operator or cert-manager puts in."""
-    objects = configurations(WebhookSettings("", 0, "", "cadre-operator"), "@namespace@", b"")
+    objects = configurations(
+        WebhookSettings("", 0, "", "cadre-operator", exempt=("@exempt@",)), "@namespace@", b""
+    )
     for obj in objects:
         for webhook in obj["webhooks"]:  # type: ignore[attr-defined]
             del webhook["clientConfig"]["caBundle"]

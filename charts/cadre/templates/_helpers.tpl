@@ -124,6 +124,16 @@ system:serviceaccount:{{ .Release.Namespace }}:cadre-operator
 {{- end }}
 
 {{/* Namespaces of agents in scope Namespaces */}}
+{{- define "cadre.judgedNamespaces" -}}
+{{- with .Values.webhook.exemptNamespaces -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: {{ toJson . }}
+{{- else -}}
+[]
+{{- end -}}
+{{- end }}
+
 {{- define "cadre.servedNamespaces" -}}
 {{- if eq .Values.scope "Namespaces" }}{{ concat .Values.namespaces .Values.agentNamespaces | uniq | sortAlpha | join "," }}{{ end }}
 {{- end }}

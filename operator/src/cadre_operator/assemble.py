@@ -1,5 +1,6 @@
 """Puts the operator's parts together; nothing runs yet."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -118,6 +119,8 @@ def _world(
         metrics=metrics,
         cluster=settings.cluster,
         clock=time.monotonic,
+        sending=asyncio.Semaphore(settings.workers),
+        exempt=frozenset(settings.webhook.exempt),
         rolling_percent=settings.rolling_percent,
     )
 

@@ -114,7 +114,7 @@ async def _kopf(parts: Parts, kopf_stop: asyncio.Event, stop: asyncio.Event) -> 
     settings = parts.settings
     registry = kopf.OperatorRegistry()
     register(registry, parts.world)
-    register_admission(registry, parts.world, settings.identities)
+    register_admission(registry, parts.world, settings.identities, settings.webhook.timeout)
 
     async def login(**_: Any) -> kopf.AiohttpSession:
         session = parts.connection.session()

@@ -8,6 +8,8 @@ from pathlib import Path
 from cadre_core.manifests.settings import ClusterSettings
 from cadre_core.users import Issuers, parse_issuers
 
+_LONGEST_REVIEW_SECONDS = 30
+
 
 class SettingsError(ValueError):
     """A variable is missing or wrong; the message names it and the fix."""
@@ -25,6 +27,10 @@ class WebhookSettings:
     """Base URL, for an operator outside of the cluster; else the service is named."""
     service: str
     failure_policy: str = "Fail"
+    timeout: int = 10
+    """Seconds that the API server waits for a review; it takes 1 to 30."""
+    exempt: tuple[str, ...] = ()
+    """Namespaces whose objects nobody judges, and that are therefore not served."""
     manage: bool = True
     """Whether we register ourselves; else the chart does and cert-manager puts the CA in."""
     secret: str = "cadre-operator-webhook"  # noqa: S105 - a name
@@ -158,10 +164,28 @@ def _webhook(reader: "_Reader") -> WebhookSettings:
         url=reader.env.get("CADRE_WEBHOOK_URL", "").rstrip("/"),
         service=reader.env.get("CADRE_WEBHOOK_SERVICE", "cadre-operator"),
         failure_policy=reader.choice("CADRE_WEBHOOK_FAILURE_POLICY", ("Fail", "Ignore")),
+        timeout=_review_seconds(reader),
+        exempt=_exempt(reader),
         manage=reader.choice("CADRE_WEBHOOK_MANAGE", ("Yes", "No")) == "Yes",
         certificate=reader.file("CADRE_WEBHOOK_CERT"),
         key=reader.file("CADRE_WEBHOOK_KEY"),
     )
+
+
+def _review_seconds(reader: "_Reader") -> int:
+    seconds = reader.integer("CADRE_WEBHOOK_TIMEOUT", 10)
+    if seconds > _LONGEST_REVIEW_SECONDS:
+        raise SettingsError(f"CADRE_WEBHOOK_TIMEOUT: {seconds}; the API server waits 30 seconds at most")
+    return seconds
+
+
+def _exempt(reader: "_Reader") -> tuple[str, ...]:
+    exempt = reader.names("CADRE_WEBHOOK_EXEMPT_NAMESPACES")
+    both = sorted(set(exempt) & set(reader.names("CADRE_WATCH_NAMESPACES")))
+    if both:
+        served = f"{', '.join(both)} is served, and what is served is judged: take it out of one of the two"
+        raise SettingsError(f"CADRE_WEBHOOK_EXEMPT_NAMESPACES: {served}")
+    return exempt
 
 
 def _identities(reader: "_Reader") -> Identities:

@@ -44,7 +44,7 @@ async def _attempt(world: World, queue: WorkQueue, key: Key) -> None:
         failed, result = False, "done"
     except KubeError as error:
         wait, result = error.retry_after, error.reason
-        if error.status == 429:
+        if error.busy:
             queue.pause(error.retry_after or 1.0)
         _LOG.warning("reconcile failed", extra=_about(key, queue, error))
     except ControllerError as error:

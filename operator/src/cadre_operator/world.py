@@ -1,5 +1,6 @@
 """Everything that reconciliation reads and writes, made once and handed to all workers."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -52,10 +53,14 @@ class World:
     """What codes for signing in are signed with; empty while it is not there."""
     provide_trust: Callable[[str], Awaitable[None]] = _nothing_to_provide
     """Brings the authority that guards believe to a namespace. Raises KubeError."""
+    exempt: frozenset[str] = frozenset()
+    """Namespaces that are not served, since admission does not judge what is written there."""
     rolling_percent: int = 10
     unreachable_seconds: float = 60.0
     now: Callable[[], str] = rfc3339
     unique: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
+    sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(50))
+    """Bounds how many parts of all agents are on their way at once: the API server divides what it can do."""
     leading: bool = False
     started: Callable[[], bool] = lambda: True
     """Whether all that the cluster holds was read once."""

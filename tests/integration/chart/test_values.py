@@ -1,8 +1,10 @@
 """Wrong values are refused before anything is installed, by a message that names the value and the fix."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.chart.rendering import CHART, MODES, Helm, Object
 from tests.support.kube import KubeServer
@@ -31,6 +33,8 @@ def refusal(helm: Helm, values: Object) -> str:
         ({"analyzer": {"workers": 0}}, ["/analyzer/workers", "minimum"]),
         ({"identities": {"gitopsUsers": ["a,b"]}}, ["/identities/gitopsUsers/0"]),
         ({"protection": {"breakGlassGroup": "it's"}}, ["/protection/breakGlassGroup"]),
+        ({"webhook": {"timeoutSeconds": 31}}, ["/webhook/timeoutSeconds", "maximum"]),
+        ({"webhook": {"exemptNamespaces": ["kube_system"]}}, ["/webhook/exemptNamespaces/0"]),
         ({"monitorng": {}}, ["'monitorng' not allowed"]),
     ],
 )
@@ -45,6 +49,10 @@ def test_a_wrong_value_is_named(helm: Helm, values: Object, words: list[str]) ->
         ({"scope": "Namespaces"}, "list some in namespaces or agentNamespaces"),
         ({"namespaces": ["acme"]}, "set that, or leave namespaces empty"),
         ({"agentNamespaces": ["cadre-system"]}, "a namespace of their own"),
+        (
+            {"agentNamespaces": ["acme"], "webhook": {"exemptNamespaces": ["kube-system", "acme"]}},
+            "names acme, which holds agents",
+        ),
         ({"postgres": {"bundled": False}}, "name a Secret with the database's URL"),
         ({"tls": {"issuerRef": {"name": "x"}}}, "only used with tls.mode=CertManager"),
         ({"tls": {"mode": "CertManager", "issuerRef": {"kind": "Issuer"}}}, "name an issuer"),
@@ -84,6 +92,53 @@ def test_credentials_are_where_the_controller_looks(helm: Helm) -> None:
     for name in ("models", "erp.acme"):
         assert volumes[name]["secret"]["optional"] is True
         assert mounted[volumes[name]["name"]] == f"{folder}/{name}"
+
+
+def test_what_admission_does_not_see_is_said_once_and_known_everywhere(helm: Helm) -> None:
+    def rendered(values: Object) -> tuple[list[Object], dict[str, str], str]:
+        done = helm.template({"webhook": values})
+        assert done.returncode == 0, done.stderr
+        objects = [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+        hooks = [hook for obj in objects for hook in obj.get("webhooks", [])]
+        found = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+        pod = found["Deployment", "cadre-operator"]["spec"]["template"]["spec"]
+        env = {item["name"]: str(item.get("value")) for item in pod["containers"][0]["env"]}
+        policy = found["ValidatingAdmissionPolicy", "cadre-unjudged"]["spec"]["validations"][0]
+        return hooks, env, policy["expression"]
+
+    hooks, env, expression = rendered({"exemptNamespaces": ["kube-system", "x"], "timeoutSeconds": 5})
+    assert len(hooks) == 3
+    for hook in hooks:
+        (names,) = hook["namespaceSelector"]["matchExpressions"]
+        assert (names["operator"], names["values"]) == ("NotIn", ["kube-system", "x"])
+        assert hook["timeoutSeconds"] == 5
+    assert (env["CADRE_WEBHOOK_TIMEOUT"], env["CADRE_WEBHOOK_EXEMPT_NAMESPACES"]) == ("5", "kube-system,x")
+    assert expression == '!(request.namespace in ["kube-system","x"])'
+    hooks, env, expression = rendered({})
+    assert all(hook["namespaceSelector"] == {"matchExpressions": []} for hook in hooks)
+    assert "CADRE_WEBHOOK_EXEMPT_NAMESPACES" not in env
+    assert expression == "!(request.namespace in [])"
+
+
+@pytest.mark.kube
+def test_a_namespace_that_may_hold_agents_is_not_exempt(
+    helm: Helm, kube_server: KubeServer, tmp_path: Path
+) -> None:
+    client = kube_server.client()
+    labels = {"cadre.dev/agents": "true"}
+    client.post("/api/v1/namespaces", {"metadata": {"name": "with-agents", "labels": labels}})
+    client.post("/api/v1/namespaces", {"metadata": {"name": "without"}})
+    client.close()
+    config = kube_server.write_kubeconfig(tmp_path / "kubeconfig")
+
+    def install(exempt: str) -> "subprocess.CompletedProcess[str]":
+        values = f"--set=webhook.exemptNamespaces={{kube-system,{exempt}}},createNamespace=true"
+        at = (str(CHART), "--namespace=fresh", f"--kubeconfig={config}", "--dry-run=server", values)
+        return helm.run("install", "cadre", *at, "--skip-crds")
+
+    assert "with-agents, which is labelled cadre.dev/agents" in install("with-agents").stderr
+    done = install("without")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.kube

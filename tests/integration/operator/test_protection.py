@@ -1,6 +1,7 @@
 """The API server's own policies: nobody but the cluster's hands touches what agents are made of."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -38,14 +39,21 @@ def protected(site: Site) -> Iterator[Site]:
     site.client.post(rbac, {"metadata": {"name": "everything"}, "subjects": subjects, "roleRef": role})
     labels = {"metadata": {"labels": {"cadre.dev/agents": "true"}}}
     site.client.patch(f"/api/v1/namespaces/{site.namespace}", labels)
-    objects = protection(ProtectionSettings(OPERATOR))
+    with in_force(site, ProtectionSettings(OPERATOR)):
+        yield site
+    site.client.delete(f"{rbac}/everything")
+
+
+@contextmanager
+def in_force(site: Site, settings: ProtectionSettings) -> Iterator[None]:
+    """The policies at the API server."""
+    objects = protection(settings)
     for obj in objects:
         reply = site.client.post(f"{_API}/{_PLURALS[str(obj['kind'])]}", obj)
         assert reply.status == 201, reply.message
-    yield site
+    yield
     for obj in objects:
         site.client.delete(f"{_API}/{_PLURALS[str(obj['kind'])]}/{obj['metadata']['name']}")  # type: ignore[index]
-    site.client.delete(f"{rbac}/everything")
 
 
 def pod(name: str, account: str, owner: str = "") -> Object:
@@ -135,3 +143,31 @@ def test_nobody_but_the_operator_writes_a_status(protected: Site) -> None:
     status = {"status": {"observedGeneration": 1}}
     refused(lambda: as_user(protected, "somebody").patch(f"{path}?dryRun=All", status))
     assert as_user(protected, OPERATOR).patch(path, status).status == 200
+
+
+def test_what_is_exempt_from_admission_is_not_served_and_can_hold_nothing(site: Site) -> None:
+    exempt = {"CADRE_WEBHOOK_EXEMPT_NAMESPACES": site.namespace, "CADRE_WEBHOOK_TIMEOUT": "3"}
+    replica = site.operator(start=False, CADRE_WATCH_NAMESPACES="", **exempt)
+    replica.start()
+    replica.wait_ready()
+    hooks = site.client.get(f"{_API}/validatingwebhookconfigurations/cadre-operator").body["webhooks"]
+    for hook in hooks:
+        names = hook["namespaceSelector"]["matchExpressions"][0]
+        assert (names["operator"], names["values"]) == ("NotIn", [site.namespace])
+        assert hook["timeoutSeconds"] == 3
+    site.create_acme()  # nobody was asked
+    agents = {f"{site.namespace}/{o['metadata']['name']}" for o in site.acme() if o["kind"] == "Agent"}
+
+    def told() -> set[str]:
+        return {str(line.get("object")) for line in replica.logs() if "exempt" in str(line.get("message"))}
+
+    wait_until("it to say so", lambda: agents <= told())
+    site.settle()
+    assert all("status" not in site.get("Agent", path.partition("/")[2]) for path in agents)
+    assert site.child("ServiceAccount", "finance-1") is None
+    with in_force(site, ProtectionSettings(OPERATOR, exempt=(site.namespace,))):
+        path = site.path("Agent", "finance-1")
+        change = {"spec": {"purpose": "Another."}}
+        refusal = refused(lambda: site.client.patch(f"{path}?dryRun=All", change))
+        assert "exempt from Cadre's admission" in refusal.message
+        assert site.client.delete(path).status == 200, "its way out is open"

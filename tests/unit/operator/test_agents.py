@@ -52,7 +52,10 @@ def test_what_was_made_is_known_by_its_digest_and_made_again_for_any_reason() ->
     assert len(compare(made.stubs, [], 1, {}).apply) == 5
     again = chart(entries()).snapshot
     assert again is not None and again is not snapshot
-    assert source_of(again, model, entry, CLUSTER) == made.source
+    source = source_of(again, model, entry, CLUSTER)
+    assert source == made.source
+    renewed = made.again(source)
+    assert renewed == made and renewed.source is source, "nothing of a former chart is held on to"
     assert source_of(snapshot, model, entry, replace(CLUSTER, controller_ip="10.0.0.2")) != made.source
     # nothing else of the chart decides: else the memory would have to know of it
     slim = replace(snapshot, nodes={}, persons={}, tool_servers={}, profiles={}, rules=(), revision="")

@@ -41,15 +41,16 @@ async def test_a_refusal_that_may_pass_is_judged_again(reason: str, tries: int) 
 
     if tries == 1:
         with pytest.raises(RefusedError):
-            await patiently(judge, clock(0.01).pop)
+            await patiently(judge, clock(0.01).pop, 10)
     else:
-        assert await patiently(judge, clock(0.01).pop) == "yes"
+        assert await patiently(judge, clock(0.01).pop, 10) == "yes"
     assert len(asked) == tries
 
 
-async def test_patience_ends() -> None:
+@pytest.mark.parametrize(("seconds", "review"), [(PATIENCE_SECONDS, 30), (0.4, 2)])
+async def test_patience_ends_before_the_server_gives_up(seconds: float, review: float) -> None:
     async def judge() -> str:
         raise RefusedError("DanglingReference", "no")
 
     with pytest.raises(RefusedError):
-        await patiently(judge, clock(PATIENCE_SECONDS).pop)
+        await patiently(judge, clock(seconds).pop, review)

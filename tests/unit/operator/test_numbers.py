@@ -1,14 +1,16 @@
 """What lets kopf bear many objects: quiet toggles, no memories, trimmed lists."""
 
 import asyncio
+import copy
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from cadre_operator.kube.trimmed import TrimmedResponse, trimmed
-from cadre_operator.watch.entries import child_of
+from cadre_operator.watch.entries import child_of, entry_of
 from cadre_operator.watch.numbers import NoMemories, QuietToggles
+from tests.unit.operator.company import body
 
 
 class _Counting(asyncio.Condition):
@@ -69,6 +71,20 @@ def test_a_trimmed_object_reads_like_the_whole_one() -> None:
     assert slim["spec"] == {"replicas": 2}
     assert slim["metadata"]["managedFields"][0]["fieldsV1"] == {"f:spec": {}, "f:metadata": {}}
     assert child_of(slim) == child_of(_workload())
+
+
+def test_an_object_of_ours_is_held_without_its_writers_and_its_text() -> None:
+    noted = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "cadre.dev/consent": "stamp"}
+    whole = body("Agent", "a-1", annotations=noted, managedFields=[{"manager": "kubectl"}])
+    read = entry_of(whole)
+    found = trimmed({"kind": "AgentList", "items": [whole]})
+    assert isinstance(found, dict)
+    (slim,) = found["items"]
+    assert slim["metadata"]["annotations"] == {"cadre.dev/consent": "stamp"}
+    assert "managedFields" not in slim["metadata"]
+    assert entry_of(slim) == read
+    bare = {"kind": "AgentList", "items": [{"metadata": {"name": "a"}, "spec": {}}, {}]}
+    assert trimmed(copy.deepcopy(bare)) == bare
 
 
 def test_what_we_do_not_know_stays_as_it_is() -> None:

@@ -40,6 +40,9 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     assert (found.namespaces, found.workers, found.kubeconfig) == (("a", "b"), 50, None)
     assert found.identities.issuers == (("o:", "https://i"),)
     assert (found.webhook.port, found.webhook.failure_policy) == (9443, "Fail")
+    assert (found.webhook.timeout, found.webhook.exempt) == (10, ())
+    told = read_settings({**ENV, "CADRE_WEBHOOK_TIMEOUT": "30", "CADRE_WEBHOOK_EXEMPT_NAMESPACES": "x, y"})
+    assert (told.webhook.timeout, told.webhook.exempt) == (30, ("x", "y"))
     assert (found.cluster.analyzer_host, found.trust.analyzer_service) == ("", "")
     offering = read_settings({**ENV, "CADRE_ANALYZER_SERVICE": "cadre-analyzer"})
     assert offering.cluster.analyzer_host == "cadre-analyzer.cadre-system.svc"
@@ -59,13 +62,15 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
         ("CADRE_PROBE_LISTEN", "8080"),
         ("CADRE_WEBHOOK_LISTEN", "x:99999"),
         ("CADRE_WEBHOOK_FAILURE_POLICY", "Perhaps"),
+        ("CADRE_WEBHOOK_TIMEOUT", "31"),
+        ("CADRE_WEBHOOK_EXEMPT_NAMESPACES", "kube-system,served"),
         ("CADRE_ISSUER_PREFIXES", "https://i"),
         ("KUBECONFIG", "/nowhere/at/all"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
-        read_settings({**ENV, name: value})
+        read_settings({**ENV, "CADRE_WATCH_NAMESPACES": "served", name: value})
 
 
 def test_absent_and_mistyped_fields_are_empty() -> None:
@@ -128,6 +133,34 @@ def test_own_writes_are_seen_before_the_watch_brings_them() -> None:
     objects.items = {}
     assert store.entry(old.key) is None
     assert store.namespaces() == []
+
+
+def test_what_an_object_says_as_before_is_kept_once() -> None:
+    store, objects = Store(Clock()), Listed()
+    metadata = {"labels": {"team": "red"}, "annotations": {"cadre.dev/x": "y"}}
+    written = body("Agent", "a-1", **metadata)
+    assert store.read(written) == entry_of(written), "before there is an index"
+    store.connect(objects, Listed())  # type: ignore[arg-type]
+    first = store.read(written)
+    objects.items = {first.key: [first]}
+    again = store.read({**body("Agent", "a-1", resourceVersion="2", **metadata), "status": {"phase": "Idle"}})
+    assert (again.version, again.status) == (2, {"phase": "Idle"})
+    assert again.model is first.model and again.notes is first.notes and again.uid is first.uid
+    for differing in ({"generation": 2}, {"labels": {"team": "blue"}}, {"uid": "another"}):
+        other = body("Agent", "a-1", {"purpose": "Other."}, **{**metadata, **differing})
+        assert store.read(other) == entry_of(other), differing
+    noted = store.read(body("Agent", "a-1", **{**metadata, "annotations": {"cadre.dev/x": "z"}}))
+    assert (noted.notes, noted.model) == ({"cadre.dev/x": "z"}, first.model)
+
+
+def test_what_cannot_be_read_or_has_no_generation_is_read_anew() -> None:
+    store, objects = Store(Clock()), Listed()
+    store.connect(objects, Listed())  # type: ignore[arg-type]
+    for metadata, spec in (({}, {"nodeRef": 7}), ({"generation": 0}, {})):
+        first = store.read(body("Agent", "a-1", spec, **metadata))
+        objects.items = {first.key: [first]}
+        mended = body("Agent", "a-1", {"purpose": "Mended."}, **metadata)
+        assert store.read(mended) == entry_of(mended)
 
 
 def test_own_parts_are_seen_until_they_are_gone() -> None:

@@ -5,6 +5,7 @@ its token, enters an agent, or edits what the operator made, is decided by the A
 replica of the operator runs.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ class ProtectionSettings:
     """Members may enter pods and edit what the operator made, in an emergency; the audit log tells."""
     namespace_labels: tuple[tuple[str, str], ...] = (("cadre.dev/agents", "true"),)
     """Labels of the namespaces where names with the prefix belong to agents."""
+    exempt: tuple[str, ...] = ()
+    """Namespaces that Cadre's admission does not see."""
 
 
 def protection(settings: ProtectionSettings) -> tuple[Json, ...]:
@@ -46,6 +49,7 @@ def protection(settings: ProtectionSettings) -> tuple[Json, ...]:
         _entrance(settings),
         _parts(settings),
         _statuses(settings),
+        _unjudged(settings),
     )
     return tuple(obj for policy in policies for obj in (policy, _binding(policy)))
 
@@ -110,6 +114,14 @@ def _statuses(settings: ProtectionSettings) -> Json:
     rule = _rule(["cadre.dev"], ["*"], ["UPDATE"], ["*/status"])
     message = "a status is written by the operator alone"
     return _policy("cadre-statuses", [rule], _users((settings.operator,)), message, settings, everywhere=True)
+
+
+def _unjudged(settings: ProtectionSettings) -> Json:
+    """Refuse objects of Cadre where its admission is not asked: an agent there would be nobody's decision."""
+    rule = _rule(["cadre.dev"], ["*"], ["CREATE", "UPDATE"], ["*", "agents/scale"])
+    expression = f"!(request.namespace in {json.dumps(list(settings.exempt))})"
+    message = "this namespace is exempt from Cadre's admission: nothing of Cadre may be in it but be deleted"
+    return _policy("cadre-unjudged", [rule], expression, message, settings, everywhere=True)
 
 
 def _users(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ _GRACE_MARGIN_SECONDS = 60
 
 
 def agent_manifests(snapshot: Snapshot, agent: Agent, settings: ClusterSettings) -> tuple[Json, ...]:
-    """Return the agent's objects in the order in which they are applied; KeyError when not in the chart.
+    """Return the agent's objects, the workload to be applied last; KeyError when not in the chart.
 
     `spec.replicas` is left out: it is written through /scale only.
     """

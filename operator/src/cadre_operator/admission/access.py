@@ -17,14 +17,19 @@ from cadre_operator.kube.port import Kube, KubeError
 _LOG = logging.getLogger(__name__)
 BELIEVED_SECONDS = 5.0
 _ANSWER_SECONDS = 5.0
+_REVIEW_SECONDS = 10.0
 
 
 class AccessReviews:
     """Questions to the API server, and the answers of the last seconds."""
 
-    def __init__(self, kube: Kube, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, kube: Kube, clock: Callable[[], float], review_seconds: float = _REVIEW_SECONDS
+    ) -> None:
         self._kube = kube
         self._clock = clock
+        # before the API server gives up on us, so that the refusal says why
+        self._patience = min(_ANSWER_SECONDS, review_seconds / 2)
         self._until: dict[str, float] = {}
         """User with groups and all -> until when a yes is believed."""
 
@@ -52,7 +57,7 @@ class AccessReviews:
             "spec": {**who, "resourceAttributes": attributes},
         }
         try:
-            answer = await asyncio.wait_for(self._kube.create(review), _ANSWER_SECONDS)
+            answer = await asyncio.wait_for(self._kube.create(review), self._patience)
         except (KubeError, TimeoutError) as error:
             _LOG.warning("access review failed", extra={"reason": str(error)})
             message = "the API server did not say in time what you may do; try again"

@@ -8,7 +8,8 @@ from cadre_operator.settings import WebhookSettings
 
 _NAME = "cadre-operator"
 _ADMISSION = "admissionregistration.k8s.io/v1"
-_TIMEOUT = 10
+_NAME_LABEL = "kubernetes.io/metadata.name"
+"""The API server itself keeps it, so that nobody exempts a namespace by a label."""
 
 
 def configurations(settings: WebhookSettings, namespace: str, bundle: bytes) -> tuple[Json, Json]:
@@ -38,10 +39,15 @@ def _webhook(path: str, settings: WebhookSettings, namespace: str, bundle: bytes
         "clientConfig": {**_client(path, settings, namespace), "caBundle": base64.b64encode(bundle).decode()},
         "failurePolicy": settings.failure_policy,
         "matchPolicy": "Equivalent",
+        "namespaceSelector": {"matchExpressions": _all_but(settings.exempt)},
         "sideEffects": "None",
-        "timeoutSeconds": _TIMEOUT,
+        "timeoutSeconds": settings.timeout,
         "rules": rules,
     }
+
+
+def _all_but(exempt: tuple[str, ...]) -> list[Json]:
+    return [{"key": _NAME_LABEL, "operator": "NotIn", "values": list(exempt)}] if exempt else []
 
 
 def _client(path: str, settings: WebhookSettings, namespace: str) -> Json:

@@ -22,9 +22,11 @@ from cadre_operator.world import World
 _LOG = logging.getLogger(__name__)
 
 
-def register_admission(registry: kopf.OperatorRegistry, world: World, identities: Identities) -> None:
-    """Register the webhooks `mutate`, `validate` and `scale`."""
-    desk = Desk(world, identities)
+def register_admission(
+    registry: kopf.OperatorRegistry, world: World, identities: Identities, review_seconds: float
+) -> None:
+    """Register the webhooks `mutate`, `validate` and `scale`; the API server waits so long for an answer."""
+    desk = Desk(world, identities, review_seconds)
     for kind in KINDS.values():
         where = (GROUP, VERSION, kind.crd.plural)
         kopf.on.mutate(*where, id="mutate", operations=["CREATE", "UPDATE"], registry=registry)(desk.mutate)
@@ -40,10 +42,11 @@ def register_admission(registry: kopf.OperatorRegistry, world: World, identities
 class Desk:
     """Receives reviews."""
 
-    def __init__(self, world: World, identities: Identities) -> None:
+    def __init__(self, world: World, identities: Identities, review_seconds: float) -> None:
         self._world = world
         self._identities = identities
-        self._access = AccessReviews(world.kube, world.clock)
+        self._access = AccessReviews(world.kube, world.clock, review_seconds)
+        self._review_seconds = review_seconds
 
     async def mutate(self, patch: kopf.Patch, **kwargs: Any) -> None:
         """Stamp consent and held changes, name the requester as owner."""
@@ -69,7 +72,8 @@ class Desk:
             if signs_in(review):
                 warnings.append(self._login(review, kwargs["userinfo"]))
                 return
-            warnings.extend(await patiently(lambda: self._validated(review, kwargs), self._world.clock))
+            clock, seconds = self._world.clock, self._review_seconds
+            warnings.extend(await patiently(lambda: self._validated(review, kwargs), clock, seconds))
         except RefusedError as error:
             raise self._refused(kwargs, error) from error
         self._count(review.kind, "Allowed")

@@ -152,6 +152,7 @@ def _within(wanted: object, found: object) -> bool:
     if isinstance(wanted, Mapping):
         return all(_within(value, at(found, name)) for name, value in mapping(wanted).items())
     if isinstance(wanted, list):
+        found = [] if found is None else found  # the API server leaves out what is empty
         if not isinstance(found, list) or len(found) != len(wanted):
             return False
         return all(_within(w, f) for w, f in zip(wanted, found, strict=True))

@@ -14,7 +14,9 @@ from cadre_operator.chart.evaluate import ChartState
 from cadre_operator.watch.entries import Entry
 
 PATIENCE_SECONDS: Final = 2.0
-"""How long a refusal waits for news that would end it; the API server gives a review ten seconds."""
+"""How long a refusal waits at most for news that would end it."""
+_SHARE: Final = 5
+"""Of the time that the API server gives a review, one in so many parts is spent on waiting."""
 PASSING: Final = frozenset({"DanglingReference", "NoProfile", "NotGranted", "UnknownTool", "UnknownModel"})
 """Reasons that may end when more of the cluster is seen."""
 _FIRST_PAUSE_SECONDS = 0.05
@@ -34,9 +36,14 @@ def with_news(state: ChartState | None, entries: Iterable[Entry]) -> ChartState 
     return replace(state, models={**state.models, **news}) if news else state
 
 
-async def patiently(judge: Callable[[], Awaitable[T]], clock: Callable[[], float]) -> T:
-    """Judge again for a while as long as the refusal is one that may pass. Raises RefusedError."""
-    until, pause = clock() + PATIENCE_SECONDS, _FIRST_PAUSE_SECONDS
+async def patiently(
+    judge: Callable[[], Awaitable[T]], clock: Callable[[], float], review_seconds: float
+) -> T:
+    """Judge again for a while as long as the refusal is one that may pass. Raises RefusedError.
+
+    `review_seconds` = how long the API server waits for the answer.
+    """
+    until, pause = clock() + min(PATIENCE_SECONDS, review_seconds / _SHARE), _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await judge()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Never
 
 from cadre_core.consent import consenters
 from cadre_core.model import EffectiveAgent, Snapshot
@@ -10,6 +11,8 @@ from cadre_core.plan import Change, plan
 from cadre_operator.admission.stamps import CONSENT, ConsentStamp, open_consent
 from cadre_operator.kube.fields import text
 from cadre_operator.watch.entries import Entry
+
+_NONE: Mapping[str, Never] = {}
 
 
 class Standing(StrEnum):
@@ -50,7 +53,14 @@ class Serving:
 def serving_of(snapshot: Snapshot, agent: EffectiveAgent) -> Serving:
     """Remember an agent's rights, and not the whole chart with them."""
     slim = replace(
-        snapshot, agents={agent.key: agent}, nodes={}, persons={}, providers={}, tool_servers={}, profiles={}
+        snapshot,
+        agents={agent.key: agent},
+        nodes=_NONE,
+        persons=_NONE,
+        providers=_NONE,
+        tool_servers=_NONE,
+        profiles=_NONE,
+        workflows=_NONE,
     )
     return Serving(slim, agent)
 

@@ -5,6 +5,7 @@ objects themselves would be most of the operator's memory.
 """
 
 from dataclasses import dataclass
+from sys import intern
 
 from cadre_api.v1alpha1 import Agent
 from cadre_core.manifests import agent_manifests
@@ -20,8 +21,17 @@ class Made:
     """The digests of an agent's objects, and what they were made from."""
 
     source: tuple[object, ...]
-    stubs: tuple[Json, ...]
-    """The objects with nothing but what they are compared by."""
+    parts: tuple[tuple[str, str, str], ...]
+    """Kind, name and digest of each."""
+
+    @property
+    def stubs(self) -> tuple[Json, ...]:
+        """The objects with nothing but what they are compared by."""
+        return tuple(_stub(*part) for part in self.parts)
+
+    def again(self, source: tuple[object, ...]) -> "Made":
+        """Return the same, made from an equal source, so that nothing of former charts is held on to."""
+        return Made(source, self.parts)
 
 
 def source_of(snapshot: Snapshot, agent: Agent, entry: Entry, cluster: ClusterSettings) -> tuple[object, ...]:
@@ -36,12 +46,13 @@ def make(snapshot: Snapshot, agent: Agent, entry: Entry, cluster: ClusterSetting
 
 def remembered(source: tuple[object, ...], objects: tuple[Json, ...]) -> Made:
     """Keep of objects what they are compared by."""
-    return Made(source, tuple(_stub(obj) for obj in objects))
+    return Made(source, tuple(_part(obj) for obj in objects))
 
 
-def _stub(obj: Json) -> Json:
-    note = text(obj, "metadata", "annotations", HASH)
-    return {
-        "kind": obj["kind"],
-        "metadata": {"name": text(obj, "metadata", "name"), "annotations": {HASH: note}},
-    }
+def _part(obj: Json) -> tuple[str, str, str]:
+    name, note = text(obj, "metadata", "name"), text(obj, "metadata", "annotations", HASH)
+    return intern(text(obj, "kind")), intern(name), note
+
+
+def _stub(kind: str, name: str, note: str) -> Json:
+    return {"kind": kind, "metadata": {"name": name, "annotations": {HASH: note}}}

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from cadre_operator.kube.fields import Json, text
 
+_TOO_MANY_REQUESTS = 429
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -37,6 +39,11 @@ class KubeError(Exception):
         self.status = status
         self.retry_after = retry_after
         """Seconds the server asks us to wait; 0 = not said."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server asks for fewer requests."""
+        return self.status == _TOO_MANY_REQUESTS
 
 
 class KubeConflictError(KubeError):

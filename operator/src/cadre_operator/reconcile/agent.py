@@ -20,7 +20,7 @@ from cadre_operator.keys import Key, Priority
 from cadre_operator.kube.fields import number, text, version_of
 from cadre_operator.kube.port import KubeError, Ref
 from cadre_operator.reconcile.chart import CHART
-from cadre_operator.reconcile.parts import NameTakenError, send_part
+from cadre_operator.reconcile.parts import NameTakenError, send_parts
 from cadre_operator.reconcile.write import write_status
 from cadre_operator.status.agent import AgentInput, agent_status
 from cadre_operator.status.common import SyncState
@@ -29,7 +29,6 @@ from cadre_operator.watch.entries import Child, Entry
 from cadre_operator.world import World
 
 _LOG = logging.getLogger(__name__)
-_BUSY = 429
 _ROLLOUT_POLL_SECONDS = 5.0
 
 
@@ -75,7 +74,7 @@ async def reconcile_agent(world: World, key: Key) -> None:
         await _apply(world, look)
         stopped = await _roll(world, look)
     except KubeError as error:
-        if error.status == _BUSY:
+        if error.busy:
             raise  # saying so would be one more request to a server that asked for fewer
         failure = error
     await _report(world, _look(world, entry, state), stopped, failure)
@@ -155,8 +154,7 @@ async def _apply(world: World, look: _Look) -> None:
     if look.may_apply:
         await world.provide_trust(look.entry.key.namespace)
     known = {child.identity for child in look.children}
-    for obj in difference.apply:
-        await send_part(world, obj, (text(obj, "kind"), text(obj, "metadata", "name")) in known)
+    await send_parts(world, difference.apply, known)
     workload = _workload(look.children)
     if difference.scale is not None and workload is not None:
         await _scale(world, workload, difference.scale)
@@ -170,6 +168,7 @@ def _difference(world: World, look: _Look) -> Difference:
     given = (look.state.snapshot, look.model, look.entry, world.cluster)
     source, made = source_of(*given), world.made.get(look.entry.key)
     if made is not None and made.source == source:
+        world.made[look.entry.key] = made.again(source)
         difference = compare(made.stubs, look.children, look.wanted, world.reviewed)
         if not difference.apply:
             return difference

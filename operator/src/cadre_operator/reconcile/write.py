@@ -9,7 +9,7 @@ from cadre_operator.keys import Key, Priority
 from cadre_operator.kube.port import KubeConflictError, KubeError, Ref
 from cadre_operator.status.conditions import StatusChange, Transition
 from cadre_operator.status.events import event, worth_telling
-from cadre_operator.watch.entries import Entry, entry_of
+from cadre_operator.watch.entries import Entry
 from cadre_operator.world import World
 
 _COUNT_AFTER_SECONDS = 2.0
@@ -32,7 +32,7 @@ async def write_status(world: World, entry: Entry, change: StatusChange | None) 
         if error.status == _INVALID:
             await _tell_anyhow(world, entry, change.transitions)
         raise
-    world.store.wrote(entry_of(stored))
+    world.store.wrote(world.store.read(stored))
     _measure(world, entry, change.transitions)
     _queue_nodes(world, entry, change.transitions)
     for transition in worth_telling(entry.key.kind, change.transitions):

@@ -67,22 +67,43 @@ class Child:
         return (self.kind, self.name)
 
 
-def entry_of(body: Mapping[str, object]) -> Entry:
-    """Trim and read an object of the API; an unreadable one keeps its problems."""
+def entry_of(body: Mapping[str, object], former: Entry | None = None) -> Entry:
+    """Trim and read an object of the API; an unreadable one keeps its problems.
+
+    What it has in common with its former self is not made twice: charts in force hold on to that.
+    """
     metadata = mapping(body, "metadata")
-    model, problems = _model(body, metadata)
-    notes = texts(metadata, "annotations")
+    if former is None or former.uid != text(metadata, "uid"):
+        former = None
+    model, problems = _unchanged(metadata, former) or _model(body, metadata)
+    found = texts(metadata, "annotations")
+    notes = {name: value for name, value in found.items() if name.startswith(ANNOTATIONS)}
     return Entry(
-        key=Key(*(_shared(part) for part in (text(body, "kind"), *_place(metadata)))),
-        uid=text(metadata, "uid"),
+        key=former.key if former is not None else key_of(body),
+        uid=former.uid if former is not None else text(metadata, "uid"),
         version=version_of(body),
         generation=number(metadata, "generation"),
         deleting=bool(metadata.get("deletionTimestamp")),
-        notes={name: value for name, value in notes.items() if name.startswith(ANNOTATIONS)},
+        notes=former.notes if former is not None and former.notes == notes else notes,
         status=_plain(mapping(body, "status")),
         model=model,
         problems=problems,
     )
+
+
+def key_of(body: Mapping[str, object]) -> Key:
+    """Name an object of the API."""
+    return Key(*(_shared(part) for part in (text(body, "kind"), *_place(mapping(body, "metadata")))))
+
+
+def _unchanged(
+    metadata: Mapping[str, object], former: Entry | None
+) -> tuple[Resource, tuple[FieldProblem, ...]] | None:
+    """Return the former model when it says the same: each change of a spec has a generation of its own."""
+    if former is None or former.model is None or former.generation != number(metadata, "generation"):
+        return None
+    same = former.model.metadata.labels == mapping(metadata, "labels")
+    return (former.model, ()) if same and former.generation else None
 
 
 def _place(metadata: Mapping[str, object]) -> tuple[str, str]:

@@ -13,13 +13,15 @@ import kopf
 from cadre_api.v1alpha1 import GROUP, VERSION
 from cadre_core.manifests.settings import LABEL_AGENT
 from cadre_operator.keys import Key, Priority
+from cadre_operator.kube.fields import text
 from cadre_operator.kube.kinds import CHILD_KINDS, PLURALS
 from cadre_operator.reconcile.chart import CHART
 from cadre_operator.reconcile.freeze import look_at_freeze
-from cadre_operator.watch.entries import child_of, entry_of
+from cadre_operator.watch.entries import child_of
 from cadre_operator.watch.unstored import NoFormerSelf
 from cadre_operator.world import World
 
+_LOG = logging.getLogger(__name__)
 _WATCHED_PARTS = (*CHILD_KINDS, ("v1", "Pod"))
 NODES = "OrgNode"
 """Index key under which all nodes are found; no namespace is called so."""
@@ -33,23 +35,34 @@ def register(registry: kopf.OperatorRegistry, world: World) -> None:
 
 
 def _register_objects(registry: kopf.OperatorRegistry, world: World) -> None:
+    def served(body: Mapping[str, object], **_: Any) -> bool:
+        return text(body, "metadata", "namespace") not in world.exempt
+
     async def cadre_objects(body: Mapping[str, object], **_: Any) -> dict[object, object]:
-        entry = entry_of(body)
+        entry = world.store.read(body)
         found: dict[object, object] = {entry.key: entry, entry.key.namespace: entry}
         return found | ({NODES: entry} if entry.key.kind == NODES else {})
 
     async def cadre_event(event: Mapping[str, object], body: Mapping[str, object], **kwargs: Any) -> None:
         world.store.connect(kwargs["cadre_objects"], kwargs["cadre_parts"])
+        if not served(body):
+            _LOG.error("object not served, its namespace is exempt from admission", extra=_named(body))
+            return
         on_object(world, body, gone=event["type"] == "DELETED", initial=event["type"] is None)
 
     for plural, _namespaced in (PLURALS[k] for k in PLURALS if k[0] == f"{GROUP}/{VERSION}"):
-        kopf.index(GROUP, VERSION, plural, id="cadre_objects", registry=registry)(cadre_objects)
+        kopf.index(GROUP, VERSION, plural, id="cadre_objects", when=served, registry=registry)(cadre_objects)
         kopf.on.event(GROUP, VERSION, plural, id="cadre_event", registry=registry)(cadre_event)
+
+
+def _named(body: Mapping[str, object]) -> dict[str, object]:
+    name = f"{text(body, 'metadata', 'namespace')}/{text(body, 'metadata', 'name')}"
+    return {"kind": text(body, "kind"), "object": name}
 
 
 def on_object(world: World, body: Mapping[str, object], gone: bool, initial: bool) -> None:
     """Queue what an event of one of our objects concerns."""
-    entry = entry_of(body)
+    entry = world.store.read(body)
     world.store.seen_entry(entry, gone)
     look_at_freeze(world, entry, gone)
     if entry.key.kind == NODES:

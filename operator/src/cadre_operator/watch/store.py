@@ -3,12 +3,12 @@
 Without the second part each write would be followed by a needless one, made from the picture before it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from cadre_operator.keys import Key
-from cadre_operator.watch.entries import Child, Entry
+from cadre_operator.watch.entries import Child, Entry, entry_of, key_of
 
 OWN_WRITES_SECONDS = 15.0
 """Longest time that an own write is believed against the watch: a watch that is further behind is broken."""
@@ -55,9 +55,16 @@ class Store:
         """Read from these indexes from now on."""
         self._objects, self._children = objects, children
 
+    def read(self, body: Mapping[str, object]) -> Entry:
+        """Read an object of the API; what it says as before is kept once."""
+        return entry_of(body, self._seen(key_of(body)))
+
+    def _seen(self, key: Key) -> Entry | None:
+        return next(iter(_under(self._objects, key)), None)
+
     def entry(self, key: Key) -> Entry | None:
         """Return an object, our own last write included."""
-        seen = next(iter(_under(self._objects, key)), None)
+        seen = self._seen(key)
         mine = self._written.get(key)
         if mine is None or seen is None or mine.value.uid != seen.uid:
             return seen
