@@ -10,6 +10,8 @@ from cadre_core.model import EffectiveAgent, Snapshot
 
 type_sets = Mapping[str, frozenset[str]]
 NOBODY: frozenset[str] = frozenset()
+Seat = tuple[tuple[str, ...], str]
+"""Node path and profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class RouteIndex:
     cheapness: Mapping[str, float]
     """1 for the cheapest conceivable, 0 for the dearest of the chart."""
     prices: Mapping[str, Decimal]
+    places: tuple[Seat, ...]
+    """What agents share that a question looks at: node path and profile."""
+    seats: Mapping[str, int]
+    """Agent -> its place in `places`."""
 
 
 def route_index(snapshot: Snapshot) -> RouteIndex:
@@ -40,6 +46,9 @@ def route_index(snapshot: Snapshot) -> RouteIndex:
     agents = dict(sorted(snapshot.agents.items()))
     prices = {key: _price(snapshot, agent) for key, agent in agents.items()}
     dearest = max(prices.values(), default=Decimal(0))
+    places = {
+        seat: position for position, seat in enumerate({(a.path, a.profile): None for a in agents.values()})
+    }
     return RouteIndex(
         agents=agents,
         everyone=frozenset(agents),
@@ -53,6 +62,8 @@ def route_index(snapshot: Snapshot) -> RouteIndex:
         equipped=frozenset(key for key, agent in agents.items() if agent.models.get("work")),
         cheapness={key: float(1 - price / dearest) if dearest else 1.0 for key, price in prices.items()},
         prices=prices,
+        places=tuple(places),
+        seats={key: places[agent.path, agent.profile] for key, agent in agents.items()},
     )
 
 

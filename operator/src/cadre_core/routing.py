@@ -1,55 +1,33 @@
 """Routing that explains itself: hard filters first, then a score; the same question gets the same answer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop
 
 from cadre_api.protocol.base import Effect
 from cadre_api.protocol.tasks import RouteCandidate, RouteResult, RouteTerm
 from cadre_core.model import EffectiveAgent
 from cadre_core.policy.request import Decision
-from cadre_core.route_index import NOBODY, RouteIndex, capabilities, route_index
+from cadre_core.route_board import LIVENESS, STEPS, UNSEEN, WEIGHTS, AgentState, RouteBoard, route_board
+from cadre_core.route_index import NOBODY, RouteIndex, Seat, capabilities, route_index
 
-__all__ = ["AgentState", "RouteIndex", "RouteQuery", "capabilities", "route", "route_index"]
+__all__ = [
+    "EXPLAINED",
+    "AgentState",
+    "RouteBoard",
+    "RouteIndex",
+    "RouteQuery",
+    "capabilities",
+    "route",
+    "route_board",
+    "route_index",
+]
 
 Decide = Callable[[EffectiveAgent], Decision]
 """May the requester give a task to this agent?"""
 
-EXPLAINED = 10
+EXPLAINED = 5
 """Candidates that are explained term by term; of the rest the answer counts which filter stopped them."""
-_AWAY = frozenset({"Failed", "Suspended"})
-_LAST = -1000.0
-"""Times the weight of `live`: an agent that is held gets work, which waits, only where nobody else may."""
-_LIVENESS = {"Idle": 1.0, "Busy": 1.0, "Frozen": _LAST, "Draining": _LAST}
-_STEPS = 1_000_000
-"""Scores are told, and compared, to six digits."""
-_WEIGHTS = {
-    "load": 4.0,
-    "queueAge": 2.0,
-    "live": 3.0,
-    "affinity": 1.5,
-    "role": 1.0,
-    "cost": 1.0,
-    "latency": 1.0,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class AgentState:
-    """How an agent is right now."""
-
-    state: str = "Offline"
-    """Idle | Busy | Starting | Offline | Draining | Failed | Frozen. Offline still gets work, which waits;
-    Draining and Frozen get it where nobody else may have it."""
-    running: int = 0
-    queued: int = 0
-    oldest_queued_seconds: float = 0.0
-    model_available: bool = True
-    run_seconds: float = 0.0
-    """How long its tasks have taken of late; 0 = nothing is known."""
-
-
-_UNSEEN = AgentState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +51,6 @@ class RouteQuery:
     """Node path of the requester."""
     wanted: int = 1
     """How many agents shall get it (fan-out); 0 = everyone who may."""
-    weights: Mapping[str, float] = field(default_factory=lambda: _WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +63,51 @@ class _Filter:
     note: Callable[[str], str]
 
 
-def route(
-    index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState], decide: Decide
-) -> RouteResult:
+def route(board: RouteBoard, query: RouteQuery, decide: Decide) -> RouteResult:
     """Choose the best agents that pass every filter, permission last.
 
     `agents` are the chosen ones, best first, `agent` the first of them. With none `reason` names the filter
     that stopped whoever came furthest.
     """
+    index = board.index
     left = index.by_name.get(query.agent, NOBODY) if query.agent else index.everyone
     if not left:
         return RouteResult(reason="UnknownAgent" if query.agent else "NoAgents")
-    total, filters = len(left), _filters(index, query, states)
+    total, filters = len(left), _filters(board, query)
     stopped: list[tuple[_Filter, frozenset[str]]] = []
     for hard in filters:
-        out = left - hard.passing
-        if out:
+        if hard.passing is index.everyone:
+            continue
+        if out := left - hard.passing:
             stopped.append((hard, out))
             left &= hard.passing
-    chosen, asked, denied = _permitted(index, query, states, decide, left)
+    names, explained, denied = _permitted(board, query, decide, left)
     rejected = {hard.name: len(out) for hard, out in stopped} | ({"permission": denied} if denied else {})
-    names = tuple(candidate.agent for candidate in chosen)
-    shown = (*(chosen + asked)[:EXPLAINED], *_refused(filters, stopped, EXPLAINED - len(chosen + asked)))
+    shown = (*explained[:EXPLAINED], *_refused(filters, stopped, EXPLAINED - len(explained)))
     if names:
         return RouteResult(
-            agent=names[0], agents=names, candidates=shown, reason="Chosen", total=total, rejected=rejected
+            agent=names[0],
+            agents=tuple(names),
+            candidates=shown,
+            reason="Chosen",
+            total=total,
+            rejected=rejected,
         )
     reason = "PolicyDenied" if denied else stopped[-1][0].reason
     return RouteResult(candidates=shown, reason=reason, total=total, rejected=rejected)
 
 
-def _filters(index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState]) -> tuple[_Filter, ...]:
+def _filters(board: RouteBoard, query: RouteQuery) -> tuple[_Filter, ...]:
     """The filters that can stop anybody, in the order in which they are told."""
+    index, states = board.index, board.states
     agents, everyone = index.agents, index.everyone
-    able = frozenset.intersection(everyone, *(index.by_capability.get(s, NOBODY) for s in query.skills))
+    skilled = (index.by_capability.get(name, NOBODY) for name in query.skills)
+    able = frozenset.intersection(*skilled) if query.skills else everyone
     tongues = {tag.split("-")[0].lower() for tag in query.languages}
     speaks = NOBODY.union(*(index.by_language.get(tag, NOBODY) for tag in tongues)) if tongues else everyone
-    away = {key for key, state in states.items() if state.state in _AWAY}
-    mute = {key for key, state in states.items() if not state.model_available}
+    allowed = everyone - query.exclude if query.exclude else everyone
+    here = everyone - board.away if board.away else everyone
+    equipped = index.equipped - board.mute if board.mute else index.equipped
 
     def lacks(key: str) -> str:
         return f"lacks {', '.join(sorted(set(query.skills) - capabilities(agents[key])))}"
@@ -144,10 +128,10 @@ def _filters(index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentSta
             _either(index.by_residency, query.residency.lower(), everyone),
             lambda _: f"data would leave {query.residency}",
         ),
-        _Filter("excluded", "Excluded", everyone - query.exclude, lambda _: ""),
+        _Filter("excluded", "Excluded", allowed, lambda _: ""),
         _Filter("lifecycle", "Suspended", index.running, lambda key: agents[key].lifecycle),
-        _Filter("live", "Unavailable", everyone - away, lambda key: states[key].state),
-        _Filter("model", "ModelUnavailable", index.equipped - mute, lambda _: "no model for work is usable"),
+        _Filter("live", "Unavailable", here, lambda key: states[key].state),
+        _Filter("model", "ModelUnavailable", equipped, lambda _: "no model for work is usable"),
     )
 
 
@@ -160,84 +144,76 @@ def _is(agent: EffectiveAgent) -> str:
 
 
 def _permitted(
-    index: RouteIndex,
-    query: RouteQuery,
-    states: Mapping[str, AgentState],
-    decide: Decide,
-    left: frozenset[str],
-) -> tuple[list[RouteCandidate], list[RouteCandidate], int]:
-    """Ask policy in order of the score until enough are found: chosen, others explained, how many denied."""
-    heap = _ranked(index, query, states, left)
+    board: RouteBoard, query: RouteQuery, decide: Decide, left: frozenset[str]
+) -> tuple[list[str], list[RouteCandidate], int]:
+    """Ask policy in order of the score until enough are found: the chosen, some that are explained (they
+    come first), how many were denied.
+    """
+    index, heap = board.index, _ranked(board, query, left)
     wanted = query.wanted or len(heap)
-    chosen: list[RouteCandidate] = []
-    others: list[RouteCandidate] = []
+    chosen: list[str] = []
+    passed: list[RouteCandidate] = []
     refused: list[RouteCandidate] = []
     denied = 0
-    while heap and (len(chosen) < wanted or len(chosen) + len(others) + len(refused) < EXPLAINED):
+    while heap and (len(chosen) < wanted or len(passed) + len(refused) < EXPLAINED):
         rank, key = heappop(heap)
         decision = decide(index.agents[key])
-        term = _term("permission", decision.effect is not Effect.DENY, decision.message or decision.reason)
-        if not term.ok:
-            denied += 1
-            if len(refused) < EXPLAINED:
-                refused.append(RouteCandidate(agent=key, eligible=False, terms=(term,)))
+        ok = decision.effect is not Effect.DENY
+        denied += not ok
+        if ok and len(chosen) < wanted:
+            chosen.append(key)
+        if len(passed if ok else refused) >= EXPLAINED:
             continue
-        told = len(chosen) < EXPLAINED
-        terms = (term, *_scores(index, query, key, states.get(key, _UNSEEN))) if told else ()
-        candidate = RouteCandidate(agent=key, eligible=True, score=-rank / _STEPS, terms=terms)
-        (chosen if len(chosen) < wanted else others).append(candidate)
-    return chosen, others + refused, denied
+        terms = (_term("permission", ok, decision.message or decision.reason),)
+        if ok:
+            terms += tuple(_scores(index, query, key, board.states.get(key, UNSEEN)))
+            passed.append(RouteCandidate(agent=key, eligible=True, score=-rank / STEPS, terms=terms))
+        else:
+            refused.append(RouteCandidate(agent=key, eligible=False, terms=terms))
+    return chosen, passed + refused, denied
 
 
-def _ranked(
-    index: RouteIndex, query: RouteQuery, states: Mapping[str, AgentState], left: frozenset[str]
-) -> list[tuple[int, str]]:
-    """A heap of (minus millionths of the score, key): the sum of the terms without their words, for each
-    agent in as few steps as can be, because a large company asks this of a thousand for every task.
+def _ranked(board: RouteBoard, query: RouteQuery, left: frozenset[str]) -> list[tuple[int, str]]:
+    """A heap of (minus millionths of the score, key): what an agent is worth anyway, and what its place in
+    the company adds for this question, which is the same for all of one place.
     """
-    weights, agents, cheapness = query.weights, index.agents, index.cheapness
-    load, age, live = (weights.get(name, 0.0) for name in ("load", "queueAge", "live"))
-    affinity, role, cost, quick = (weights.get(n, 0.0) for n in ("affinity", "role", "cost", "latency"))
-    known, liveness = query.participants, {name: live * value for name, value in _LIVENESS.items()}
-    fixed: dict[tuple[tuple[str, ...], str], float] = {}
-    heap = []
-    for key in left:
-        agent, state = agents[key], states.get(key, _UNSEEN)
-        place = agent.path, agent.profile
-        score = fixed.get(place)
-        if score is None:
-            score = role * (1.0 if _exact(query, agent) else 0.5) + affinity * _nearness(query, agent)
-            fixed[place] = score
-        if key in known:
-            score += affinity * (1.0 - _nearness(query, agent))
-        score += cost * cheapness[key] + liveness.get(state.state, 0.0)
-        score += load / (1 + (state.running + state.queued) / (agent.concurrency or 1))
-        waits, takes = state.oldest_queued_seconds, state.run_seconds
-        score += age / (1 + waits / 60) if waits else age
-        score += quick / (1 + takes / 60) if takes else quick
-        heap.append((-round(score * _STEPS), key))
+    worth, seats = board.worth, board.index.seats
+    extra = [-_extra(query, seat) for seat in board.index.places]
+    heap = [(extra[seats[key]] - worth[key], key) for key in left]
+    if known := query.participants & left:
+        heap = [entry for entry in heap if entry[1] not in known]
+        for key in known:
+            agent = board.index.agents[key]
+            nearer = WEIGHTS["affinity"] * (1.0 - _nearness(query, agent.path))
+            heap.append((extra[seats[key]] - worth[key] - round(nearer * STEPS), key))
     heapify(heap)
     return heap
+
+
+def _extra(query: RouteQuery, seat: Seat) -> int:
+    path, profile = seat
+    score = WEIGHTS["role"] * _closeness(query, profile) + WEIGHTS["affinity"] * _nearness(query, path)
+    return round(score * STEPS)
 
 
 def _scores(index: RouteIndex, query: RouteQuery, key: str, state: AgentState) -> Iterator[RouteTerm]:
     agent = index.agents[key]
     load = (state.running + state.queued) / max(agent.concurrency, 1)
-    yield _score(query, "load", 1 / (1 + load), f"{state.running} running, {state.queued} queued")
+    yield _score("load", 1 / (1 + load), f"{state.running} running, {state.queued} queued")
     age = max(state.oldest_queued_seconds, 0.0)
-    yield _score(query, "queueAge", 1 / (1 + age / 60), f"oldest waits {age:.0f} s")
-    yield _score(query, "live", _LIVENESS.get(state.state, 0.0), state.state)
+    yield _score("queueAge", 1 / (1 + age / 60), f"oldest waits {age:.0f} s")
+    yield _score("live", LIVENESS.get(state.state, 0.0), state.state)
     known = key in query.participants
-    yield _score(query, "affinity", 1.0 if known else _nearness(query, agent), "knows it" if known else "")
-    exact = _exact(query, agent)
-    yield _score(query, "role", 1.0 if exact else 0.5, "" if exact else "by inheritance")
-    yield _score(query, "cost", index.cheapness[key], f"{index.prices[key]} per million tokens")
+    yield _score("affinity", 1.0 if known else _nearness(query, agent.path), "knows it" if known else "")
+    close = _closeness(query, agent.profile)
+    yield _score("role", close, "" if close == 1.0 else "by inheritance")
+    yield _score("cost", index.cheapness[key], f"{index.prices[key]} per million tokens")
     took = f"takes {state.run_seconds:.0f} s" if state.run_seconds else ""
-    yield _score(query, "latency", 1 / (1 + state.run_seconds / 60), took)
+    yield _score("latency", 1 / (1 + state.run_seconds / 60), took)
 
 
-def _score(query: RouteQuery, name: str, value: float, note: str) -> RouteTerm:
-    return _made(name, True, query.weights.get(name, 0.0) * value, note)
+def _score(name: str, value: float, note: str) -> RouteTerm:
+    return _made(name, True, WEIGHTS[name] * value, note)
 
 
 def _term(name: str, ok: bool, note: str) -> RouteTerm:
@@ -248,13 +224,14 @@ def _made(name: str, ok: bool, score: float, note: str) -> RouteTerm:
     return RouteTerm(name=name, ok=ok, score=round(score, 6), note=note)
 
 
-def _exact(query: RouteQuery, agent: EffectiveAgent) -> bool:
-    return not query.role or agent.profile.split("/")[-1] == query.role
+def _closeness(query: RouteQuery, profile: str) -> float:
+    """1 for the role that is asked for itself, a half for one that inherits it."""
+    return 1.0 if not query.role or profile.split("/")[-1] == query.role else 0.5
 
 
-def _nearness(query: RouteQuery, agent: EffectiveAgent) -> float:
-    shared = sum(1 for a, b in zip(query.near, agent.path, strict=False) if a == b)
-    return 0.5 * shared / max(len(query.near), len(agent.path), 1)
+def _nearness(query: RouteQuery, path: Sequence[str]) -> float:
+    shared = sum(1 for a, b in zip(query.near, path, strict=False) if a == b)
+    return 0.5 * shared / max(len(query.near), len(path), 1)
 
 
 def _refused(

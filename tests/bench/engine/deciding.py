@@ -9,7 +9,7 @@ from cadre_core.compile import compile_chart
 from cadre_core.load import parse_documents
 from cadre_core.model import Snapshot
 from cadre_core.policy.decide import Decision
-from cadre_core.routing import AgentState, RouteQuery, route, route_index
+from cadre_core.routing import AgentState, RouteQuery, route, route_board, route_index
 from tests.bench.processes import BenchError
 from tests.bench.report import Table
 from tests.bench.timing import percentile
@@ -25,6 +25,7 @@ def run() -> Iterator[Table]:
     rng = random.Random(5)
     states = {key: AgentState("Idle", rng.randrange(3), rng.randrange(9)) for key in agents(_AGENTS)}
     rows = []
+    board = route_board(index, states)
     for label, query in (
         ("anyone", RouteQuery()),
         ("by role", RouteQuery(role="base", near=("co/co", "co/d1"))),
@@ -34,7 +35,7 @@ def run() -> Iterator[Table]:
         wall, cpu = [], []
         for _ in range(_DECISIONS if query.wanted else 100):
             begin, used = time.perf_counter(), time.process_time()
-            route(index, query, states, lambda _: Decision(Effect.ALLOW))
+            route(board, query, lambda _: Decision(Effect.ALLOW))
             cpu.append(time.process_time() - used)
             wall.append(time.perf_counter() - begin)
         figures = [1e3 * percentile(found, share) for found in (wall, cpu) for share in (0.5, 0.99)]

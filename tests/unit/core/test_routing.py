@@ -5,14 +5,23 @@ import pytest
 from cadre_api.protocol.base import Effect
 from cadre_core.model import EffectiveAgent
 from cadre_core.policy.decide import Decision
-from cadre_core.routing import AgentState, RouteIndex, RouteQuery, capabilities, route, route_index
+from cadre_core.routing import (
+    EXPLAINED,
+    AgentState,
+    RouteBoard,
+    RouteQuery,
+    capabilities,
+    route,
+    route_board,
+    route_index,
+)
 from tests.unit.core.build import Docs, company, resource, set_field, snapshot
 
 IDLE = AgentState("Idle")
 
 
-def index(docs: Docs | None = None) -> RouteIndex:
-    return route_index(snapshot(docs))
+def board(docs: Docs | None = None, states: dict[str, AgentState] | None = None) -> RouteBoard:
+    return route_board(route_index(snapshot(docs)), states or {})
 
 
 def allow(agent: EffectiveAgent) -> Decision:
@@ -27,13 +36,13 @@ def pair() -> Docs:
 
 def choose(query: RouteQuery, states: dict[str, AgentState] | None = None, docs: Docs | None = None) -> str:
     found = {f"co/{name}": IDLE for name in ("fin-1", "fin-2", "mkt-1")} | (states or {})
-    return route(index(docs or pair()), query, found, allow).agent
+    return route(board(docs or pair(), found), query, allow).agent
 
 
 def test_by_role_and_by_what_the_role_inherits() -> None:
     assert choose(RouteQuery(role="marketing")) == "co/mkt-1"
     assert choose(RouteQuery(role="base")) in {"co/fin-1", "co/mkt-1", "co/fin-2"}
-    exact = route(index(), RouteQuery(role="finance"), {}, allow)
+    exact = route(board(), RouteQuery(role="finance"), allow)
     terms = {t.name: t for t in exact.candidates[0].terms if t.score}
     assert (exact.agent, exact.reason, terms["role"].score) == ("co/fin-1", "Chosen", 1.0)
 
@@ -63,7 +72,7 @@ def test_by_skill_tag_recipe_or_tool() -> None:
     ],
 )
 def test_nobody(query: RouteQuery, states: dict[str, AgentState], reason: str) -> None:
-    found = route(index(), query, states, allow)
+    found = route(board(None, states), query, allow)
     assert (found.agent, found.reason) == ("", reason)
     assert all(not c.eligible for c in found.candidates)
 
@@ -72,22 +81,22 @@ def test_a_refusal_by_policy_is_explained() -> None:
     def deny(agent: EffectiveAgent) -> Decision:
         return Decision(Effect.DENY, reason="DeniedByRule", message="not you")
 
-    found = route(index(), RouteQuery(role="finance"), {}, deny)
+    found = route(board(), RouteQuery(role="finance"), deny)
     assert found.reason == "PolicyDenied"
     assert found.candidates[0].terms[-1].note == "not you"
 
     def hold(agent: EffectiveAgent) -> Decision:
         return Decision(Effect.REQUIRE_APPROVAL)
 
-    assert route(index(), RouteQuery(role="finance"), {}, hold).agent == "co/fin-1"
+    assert route(board(), RouteQuery(role="finance"), hold).agent == "co/fin-1"
 
 
 def test_a_suspended_agent_gets_nothing_and_an_empty_chart_has_nobody() -> None:
     docs = set_field(company(), "Agent/mkt-1", "lifecycle", "Suspended")
-    assert route(index(docs), RouteQuery(role="marketing"), {}, allow).reason == "Suspended"
+    assert route(board(docs), RouteQuery(role="marketing"), allow).reason == "Suspended"
     docs.pop("Agent/mkt-1")
     docs.pop("Agent/fin-1")
-    assert route(index(docs), RouteQuery(), {}, allow).reason == "NoAgents"
+    assert route(board(docs), RouteQuery(), allow).reason == "NoAgents"
 
 
 @pytest.mark.parametrize("state", ["Frozen", "Draining"])
@@ -125,3 +134,26 @@ def test_what_costs_less_is_preferred() -> None:
 
 def test_languages_match_by_primary_tag() -> None:
     assert choose(RouteQuery(role="marketing", languages=("DE-at",))) == "co/mkt-1"
+
+
+def test_work_that_was_just_handed_out_counts_at_once() -> None:
+    made, query = board(pair(), {"co/fin-1": IDLE, "co/fin-2": IDLE}), RouteQuery(role="finance")
+    first = route(made, query, allow).agent
+    made.given(first)
+    made.given("co/nobody")
+    second = route(made, query, allow)
+    assert {first, second.agent} == {"co/fin-1", "co/fin-2"}
+    assert next(t for t in second.candidates[1].terms if t.name == "load").note == "0 running, 1 queued"
+
+
+def test_everyone_is_chosen_and_the_best_are_explained() -> None:
+    docs = set_field(company(), "OrgNode/finance", "agents", {"max": 20}) | {
+        f"Agent/fin-{n}": resource("Agent", f"fin-{n}", "{nodeRef: {name: finance}, purpose: More}")
+        for n in range(2, 12)
+    }
+    found = route(board(docs), RouteQuery(role="finance", wanted=0), allow)
+    assert (len(found.agents), found.total, len(found.candidates)) == (11, 12, EXPLAINED)
+    assert [c.agent for c in found.candidates] == list(found.agents[:EXPLAINED])
+    assert found.candidates[0].score == pytest.approx(
+        sum(t.score for t in found.candidates[0].terms), abs=1e-5
+    )

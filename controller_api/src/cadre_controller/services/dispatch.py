@@ -51,8 +51,8 @@ class Dispatcher:
             near=live.snapshot.nodes[node].path if node else (),
             wanted=body.fan_out.count if body.fan_out is not None else 1,
         )
-        states = await self.live.states(actor.tenant, live.index)
-        found = route(live.index, query, states, lambda agent: self._decide(live, actor, agent, body))
+        board = await self.live.board(actor.tenant, live.index)
+        found = route(board, query, lambda agent: self._decide(live, actor, agent, body))
         self.live.given(actor.tenant, found.agents)
         return found
 

@@ -3,14 +3,14 @@ by what this process hands out meanwhile."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Kernel
 from cadre_core.model import EffectiveAgent
-from cadre_core.routing import AgentState, RouteIndex
+from cadre_core.routing import AgentState, RouteBoard, RouteIndex, route_board
 
 OFFLINE_AFTER = timedelta(seconds=60)
 FRESH_SECONDS = 0.25
@@ -25,7 +25,7 @@ Usable = Callable[[EffectiveAgent], bool]
 class _Tenant:
     """What was read of one tenant, and when."""
 
-    states: dict[str, AgentState] = field(default_factory=dict)
+    board: RouteBoard | None = None
     read_at: float = float("-inf")
     seconds: dict[str, float] = field(default_factory=dict)
     """How long an agent's tasks took within the window."""
@@ -42,26 +42,25 @@ class LiveStates:
         self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.usable: Usable = lambda _: True
 
-    async def states(self, tenant: str, index: RouteIndex) -> Mapping[str, AgentState]:
-        """Agent -> state; agents nobody has seen are absent."""
+    async def board(self, tenant: str, index: RouteIndex) -> RouteBoard:
+        """How the agents of this chart stand."""
         known = self._tenants[tenant]
-        if not self._is_fresh(known):
-            async with self._reading[tenant]:
-                if not self._is_fresh(known):
-                    await self._read(tenant, known, index)
-        return known.states
+        if (board := self._fresh(known, index)) is not None:
+            return board
+        async with self._reading[tenant]:
+            return self._fresh(known, index) or await self._read(tenant, known, index)
 
     def given(self, tenant: str, agents: Iterable[str]) -> None:
         """Count work handed out since the last reading, so that a burst does not all go to one agent."""
-        states = self._tenants[tenant].states
-        for agent in agents:
-            state = states.get(agent, AgentState())
-            states[agent] = replace(state, queued=state.queued + 1)
+        if (board := self._tenants[tenant].board) is not None:
+            for agent in agents:
+                board.given(agent)
 
-    def _is_fresh(self, known: _Tenant) -> bool:
-        return self._kernel.clock.monotonic() - known.read_at < FRESH_SECONDS
+    def _fresh(self, known: _Tenant, index: RouteIndex) -> RouteBoard | None:
+        aged = self._kernel.clock.monotonic() - known.read_at >= FRESH_SECONDS
+        return known.board if not aged and known.board is not None and known.board.index is index else None
 
-    async def _read(self, tenant: str, known: _Tenant, index: RouteIndex) -> None:
+    async def _read(self, tenant: str, known: _Tenant, index: RouteIndex) -> RouteBoard:
         kernel, began = self._kernel, self._kernel.clock.monotonic()
         now = kernel.clock.now()
         if began - known.seconds_at > LATENCY_SECONDS:
@@ -87,4 +86,5 @@ class LiveStates:
                 model_available=agent not in unusable,
                 run_seconds=known.seconds.get(agent, 0.0),
             )
-        known.states, known.read_at = states, began
+        known.board, known.read_at = route_board(index, states), began
+        return known.board

@@ -100,7 +100,7 @@ class RouteResult(Message):
     agents: tuple[str, ...] = ()
     """Everyone who got it, best first; more than one only with a fan-out."""
     candidates: tuple[RouteCandidate, ...] = ()
-    """The best ten, or those that came furthest; every filter and score term of each."""
+    """The best five, or those that came furthest; every filter and score term of each."""
     reason: str = ""
     total: int = 0
     """How many agents were considered."""
