@@ -38,6 +38,19 @@ async def test_same_key_same_task(services: Services, clerk: Actor) -> None:
     assert len((await services.tasks.list(TENANT)).items) == 1
 
 
+async def test_a_key_gives_its_first_answer_again_route_and_all(
+    services: Services, clerk: Actor, finance: AgentIdentity
+) -> None:
+    body = TaskCreate(prompt="Close the month.", role="finance")
+    first = await services.tasks.create(clerk, body, idempotency_key="k1")
+    lease = await claim_one(services, finance)
+    await services.leases.complete(finance, lease.task_id, Completion(fence=lease.fence, result="Closed."))
+    again = await services.tasks.create(clerk, body, idempotency_key="k1")
+    assert again.replayed
+    assert first.view.route is not None
+    assert again.view == first.view
+
+
 async def test_prompt_is_masked_before_it_is_stored_and_restores_exactly(
     services: Services, clerk: Actor
 ) -> None:

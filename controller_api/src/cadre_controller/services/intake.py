@@ -3,6 +3,7 @@ key."""
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from cadre_controller.services.kernel import Facts, Kernel, dump, queue_channel,
 from cadre_controller.services.models import BudgetVerdict, Created, ParentTask
 from cadre_controller.services.route_approvals import Asked, RouteApprovals
 from cadre_controller.services.sessions import SessionService
-from cadre_controller.services.task_rows import fresh_view
+from cadre_controller.services.task_rows import explained, fresh_view, in_short, remembered
 from cadre_controller.store.work import Idempotency, Statement, Work, together
 from cadre_core.canonical import digest
 from cadre_core.model import EffectiveAgent, Recipe
@@ -124,13 +125,11 @@ class Intake:
             return Created(view, replayed=False)
         work = together([work for work, _ in made])
         if key:
-            response = view.model_dump(mode="json", by_alias=True)
-            work = replace(
-                work, idempotency=Idempotency(view.tenant, _scope(actor), key, request_hash, response)
-            )
+            once = Idempotency(view.tenant, _scope(actor), key, request_hash, remembered(view))
+            work = replace(work, idempotency=once)
         outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
-            return Created(TaskView.model_validate(outcome.replayed), replayed=True)
+            return await self._recalled(actor.tenant, outcome.replayed)
         return Created(view, replayed=False)
 
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
@@ -143,7 +142,17 @@ class Intake:
             return None
         if row["request_hash"] != request_hash:
             raise IdempotencyKeyReused(key)
-        return Created(TaskView.model_validate(row["response"]), replayed=True)
+        return await self._recalled(actor.tenant, row["response"])
+
+    async def _recalled(self, tenant: str, response: Mapping[str, object]) -> Created:
+        """The answer as it was first given; its route is kept once, with the task."""
+        view = TaskView.model_validate(response)
+        for query in ("task_get", "task_past") if view.route is None else ():
+            row = await self._kernel.db.fetch_one(tenant, query, tenant, view.id)
+            if row is not None and row["route"] is not None:
+                route = RouteResult.model_validate(row["route"])
+                return Created(view.model_copy(update={"route": route}), replayed=True)
+        return Created(view, replayed=True)
 
     async def _prepare(
         self,
@@ -246,12 +255,13 @@ class Intake:
     def _work(self, request: _Request, view: TaskView, masked: _Masked) -> Work:
         actor, tenant, kernel = request.actor, view.tenant, self._kernel
         asked = request.approval.about(view) if request.approval is not None else None
+        story = explained(request.route)
         statements = (
             *self._session_statements(request, view),
             Statement("task_insert", self._row(request, view, masked)),
             kernel.event(tenant, view.id, "Created", "", {"by": actor.id, "session": view.session_id}),
             kernel.event(tenant, view.id, "Masked", "prompt", {"redactions": masked.counts}),
-            kernel.event(tenant, view.id, "Routed", view.agent, _explained(request.route)),
+            kernel.event(tenant, view.id, "Routed", view.agent, story),
             *(asked.statements if asked is not None else ()),
         )
         about = {
@@ -265,7 +275,7 @@ class Intake:
         target, traced = f"task:{view.id}", view.trace_id
         entries = (
             kernel.audit(actor, "task.create", target, "ok", Facts(about, masked.counts, trace_id=traced)),
-            kernel.audit(actor, "task.route", target, "ok", Facts(_in_short(request.route), trace_id=traced)),
+            kernel.audit(actor, "task.route", target, "ok", Facts(in_short(story), trace_id=traced)),
             *(asked.audit if asked is not None else ()),
         )
         channels = (queue_channel(tenant, view.agent), f"task:{tenant}:{view.parent_task_id}")
@@ -297,7 +307,7 @@ class Intake:
             parent.depth + 1 if parent is not None else 0, masked.prompt, dump(masked.context),
             body.max_attempts,
             body.priority, request.now, view.deadline_at, view.trace_id, traceparent,
-            dump(request.route.model_dump(mode="json", by_alias=True)), view.state.value,
+            request.route.model_dump_json(by_alias=True, exclude_defaults=True), view.state.value,
             view.not_before or request.now, view.pending_approval, view.group_id, view.schedule_id,
         )  # fmt: skip
 
@@ -342,37 +352,6 @@ def _filled(agent: EffectiveAgent, body: TaskCreate) -> str:
         return values.get(match.group(1), match.group())
 
     return f"{_PLACEHOLDER.sub(fill, recipe.prompt)}\n\n{body.prompt}"
-
-
-def _explained(route: RouteResult) -> dict[str, object]:
-    """The routing decision for the story: who, why, and what spoke against the others."""
-    return {
-        "agent": route.agent,
-        "agents": list(route.agents),
-        "reason": route.reason,
-        "total": route.total,
-        "rejected": route.rejected,
-        "candidates": [
-            {
-                "agent": candidate.agent,
-                "eligible": candidate.eligible,
-                "score": str(candidate.score),
-                "terms": {t.name: t.note or str(t.score) for t in candidate.terms if not t.ok or t.score},
-            }
-            for candidate in route.candidates
-        ],
-    }
-
-
-def _in_short(route: RouteResult) -> dict[str, object]:
-    """The same for the audit: the story it goes with is bound by its digest."""
-    return {
-        "agent": route.agent,
-        "reason": route.reason,
-        "scores": {c.agent: str(c.score) for c in route.candidates if c.eligible},
-        "rejected": route.rejected,
-        "explanation": digest(_explained(route)),
-    }
 
 
 def _trace_of(traceparent: str) -> str:

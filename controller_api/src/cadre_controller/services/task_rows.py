@@ -1,10 +1,13 @@
 """Tasks and their stories: from rows to the wire's models, masked as stored."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import cast
 
 from cadre_api.protocol.tasks import RouteResult, TaskEvent, TaskState, TaskView, Usage
 from cadre_controller.services.models import HeldTask
 from cadre_controller.store.pool import Row
+from cadre_core.canonical import digest
 
 FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DEAD})
 
@@ -86,6 +89,43 @@ def fresh_view(
         group_id=group_id,
         schedule_id=schedule_id,
     )
+
+
+def remembered(view: TaskView) -> dict[str, object]:
+    """What an idempotency key keeps of the first answer: all but the route, which stands with the task."""
+    return view.model_dump(mode="json", by_alias=True, exclude={"route"}, exclude_defaults=True)
+
+
+def explained(route: RouteResult) -> dict[str, object]:
+    """The routing decision for the story: who, why, and what spoke against the others."""
+    return {
+        "agent": route.agent,
+        "agents": list(route.agents),
+        "reason": route.reason,
+        "total": route.total,
+        "rejected": route.rejected,
+        "candidates": [
+            {
+                "agent": candidate.agent,
+                "eligible": candidate.eligible,
+                "score": str(candidate.score),
+                "terms": {t.name: t.note or str(t.score) for t in candidate.terms if not t.ok or t.score},
+            }
+            for candidate in route.candidates
+        ],
+    }
+
+
+def in_short(story: Mapping[str, object]) -> dict[str, object]:
+    """A story's routing decision for the audit: the story it goes with is bound by its digest."""
+    candidates = cast("list[dict[str, object]]", story["candidates"])
+    return {
+        "agent": story["agent"],
+        "reason": story["reason"],
+        "scores": {str(c["agent"]): c["score"] for c in candidates if c["eligible"]},
+        "rejected": story["rejected"],
+        "explanation": digest(story),
+    }
 
 
 def event_view(row: Row) -> TaskEvent:
