@@ -49,11 +49,18 @@ class Endings:
         self._kernel = kernel
         self._groups = groups
 
-    async def succeed(self, row: Row, actor: Actor, body: Completion) -> None:
-        """The attempt answered."""
-        await self._finish(row, actor, TaskState.SUCCEEDED, result=body.result, reason=body.reason)
-        if is_first_of_group(row):
+    async def succeed(
+        self, row: Row, actor: Actor, body: Completion, also: tuple[Statement, ...] = ()
+    ) -> bool:
+        """The attempt answered; `also` is committed with it. False, and nothing is done, when its lease is
+        gone."""
+        end = (TaskState.SUCCEEDED.value, body.result, body.reason, "", self._kernel.clock.now())
+        statement = Statement("task_end", (row["tenant"], row["id"], row["fence"], *end))
+        line = _line(row, TaskState.SUCCEEDED, body.reason)
+        ended = await self._commit(row, actor, (statement, *also), line, "task.succeeded")
+        if ended and is_first_of_group(row):
             await self._groups.settle(row["tenant"], row["group_id"])
+        return ended
 
     async def fail(self, row: Row, actor: Actor, body: Completion) -> None:
         """The attempt failed: another one while there are any, else Dead; not retryable: Failed."""
@@ -103,18 +110,16 @@ class Endings:
         actor: Actor,
         state: TaskState,
         *,
-        result: str = "",
-        reason: str = "",
+        reason: str,
         message: str = "",
         guard: tuple[Statement, ...] = (),
     ) -> None:
         now = self._kernel.clock.now()
         finish = Statement(
             "task_finish",
-            (row["tenant"], row["id"], row["fence"], state.value, result, reason, message, now),
+            (row["tenant"], row["id"], row["fence"], state.value, "", reason, message, now),
         )
-        data: dict[str, object] = {"reason": reason, "attempt": row["attempt"]}
-        line = (state.value, message or reason, data)
+        line = _line(row, state, reason, message)
         await self._commit(row, actor, (*guard, finish), line, f"task.{state.value.lower()}")
 
     async def _commit(
@@ -124,12 +129,13 @@ class Endings:
         statements: tuple[Statement, ...],
         line: tuple[str, str, dict[str, object]],
         action: str,
-    ) -> None:
-        """Commit an ending; when the task has changed meanwhile, nothing happens."""
+    ) -> bool:
+        """Commit an ending; when the task has changed meanwhile, nothing happens, and False tells it."""
         kernel, tenant, task_id = self._kernel, row["tenant"], row["id"]
         kind, summary, data = line
         facts = Facts(data | {"pauseSeconds": str(data.get("pauseSeconds", 0))}, trace_id=row["trace_id"])
-        others = (queue_channel(tenant, row["agent"]), f"task:{tenant}:{row['parent_task_id']}")
+        parent = row["parent_task_id"]
+        others = (queue_channel(tenant, row["agent"]), *((f"task:{tenant}:{parent}",) if parent else ()))
         work = Work(
             tenant,
             (*statements, kernel.event(tenant, task_id, kind, summary, data)),
@@ -140,4 +146,10 @@ class Endings:
         try:
             await kernel.submit(work)
         except RowMissing:
-            return
+            return False
+        return True
+
+
+def _line(row: Row, state: TaskState, reason: str, message: str = "") -> tuple[str, str, dict[str, object]]:
+    """An ending's line in the task's story."""
+    return state.value, message or reason, {"reason": reason, "attempt": row["attempt"]}

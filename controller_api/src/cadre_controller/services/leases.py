@@ -1,25 +1,23 @@
 """Work handed out once: claims, heartbeats, results. Every later word about a task carries its fence."""
 
-import asyncio
 import math
 import re
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 
-from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse, Lease, ShardView
-from cadre_api.protocol.messages import MessageView
+from cadre_api.protocol.guard import ClaimResponse, Completion, HeartbeatResponse
 from cadre_api.protocol.tasks import TaskState
 from cadre_controller.errors import Conflict, LeaseLost
 from cadre_controller.ports import AgentIdentity, Masker
 from cadre_controller.services.callers import Callers
 from cadre_controller.services.chart import ChartService
+from cadre_controller.services.claims import Claims
 from cadre_controller.services.endings import Endings
 from cadre_controller.services.freezer import Freezer
 from cadre_controller.services.kernel import Facts, Kernel, queue_channel, task_channels
 from cadre_controller.services.masking import storable
 from cadre_controller.services.messages import MessageService
-from cadre_controller.services.models import HeldTask, LiveChart
+from cadre_controller.services.models import HeldTask
 from cadre_controller.services.task_rows import held_task
 from cadre_controller.store.pool import Row
 from cadre_controller.store.work import RowMissing, Statement, Work
@@ -50,7 +48,7 @@ class LeaseService:
         self._messages = messages
         self._ttl = ttl
         self.callers = Callers(kernel)
-        self._claiming: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._claims = Claims(kernel, chart, freezer, messages, ttl)
 
     async def take_over(self, identity: AgentIdentity) -> int:
         """Register an instance of a replica; leases of the replica's earlier instances die and their tasks
@@ -89,7 +87,7 @@ class LeaseService:
         async def look() -> ClaimResponse | None:
             if not hears():
                 return ClaimResponse()
-            response = await self._claim_now(identity, capacity, messages)
+            response = await self._claims.now(identity, capacity, messages)
             some = response.leases or response.cancelled or response.messages
             return response if some else None
 
@@ -115,10 +113,12 @@ class LeaseService:
 
     async def complete(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
         """The result, once; the same again has no effect. Raises LeaseLost, MaskingFailed."""
+        leased = self._claims.leased(identity, task_id, body.fence)
+        if leased is not None and await self._succeed(identity, leased.row, body, carries=leased.carries):
+            return
         row = await self._held_row(identity, task_id, body.fence, failing=False)
         if row is not None:
-            await self._endings.succeed(row, identity.actor, await self._storable(row, body))
-            await self._messages.carried(row["tenant"], task_id)
+            await self._succeed(identity, row, body, carries=True)
 
     async def fail(self, identity: AgentIdentity, task_id: str, body: Completion) -> None:
         """The attempt failed: again later, or the end. The same again has no effect. Raises LeaseLost,
@@ -181,72 +181,10 @@ class LeaseService:
         keys, channels = frozenset({f"agent:{agent}"}), (queue_channel(tenant, agent),)
         await self._kernel.submit(Work(tenant, statements, keys, audit=(entry,), notify=channels))
 
-    async def _claim_now(self, identity: AgentIdentity, capacity: int, messages: int) -> ClaimResponse:
-        tenant, agent = identity.tenant, identity.agent
-        async with self._claiming[tenant, agent]:
-            self._freezer.require_running(identity)
-            await self._require_active(identity)
-            cancelled = await self._cancelled(identity)
-            lifecycle = self._chart.agent(tenant, agent).lifecycle
-            rows = []
-            if lifecycle == "Running":
-                now = self._kernel.clock.now()
-                rows = await self._kernel.db.fetch(tenant, "task_claimable", tenant, agent, now, capacity)
-            leases = await asyncio.gather(*(self._lease(identity, row, carry=not messages) for row in rows))
-            pushed = await self._messages.deliver(identity, messages) if messages else ()
-        return ClaimResponse(
-            leases=tuple(lease for lease in leases if lease is not None),
-            cancelled=cancelled,
-            messages=pushed,
-        )
-
-    async def _lease(self, identity: AgentIdentity, row: Row, *, carry: bool) -> Lease | None:
-        """Lease one task, or None when somebody else was faster."""
-        kernel, tenant, task_id = self._kernel, identity.tenant, row["id"]
-        now = kernel.clock.now()
-        expires = now + self._ttl
-        attempt, fence = row["attempt"] + 1, row["fence"] + 1
-        lease = (tenant, task_id, row["fence"], identity.instance, expires, now)
-        data = {"attempt": attempt, "fence": fence, "instance": identity.instance}
-        facts = Facts(data, trace_id=row["trace_id"])
-        work = Work(
-            tenant,
-            (
-                *slots(self._chart.current(tenant), identity),
-                Statement("task_lease", lease),
-                kernel.event(tenant, task_id, "Leased", row["agent"], data),
-            ),
-            frozenset({f"task:{task_id}"}),
-            audit=(kernel.audit(identity.actor, "task.lease", f"task:{task_id}", facts=facts),),
-            notify=task_channels(tenant, task_id),
-        )
-        try:
-            await kernel.submit(work)
-        except RowMissing:
-            return None
-        shards = await kernel.db.fetch(tenant, "shards", tenant, row["session_id"])
-        notes = await self._messages.carry(identity, row) if carry else ()
-        return Lease(
-            task_id=task_id,
-            session_id=row["session_id"],
-            fence=fence,
-            attempt=attempt,
-            prompt=row["prompt"],
-            context=row["context"],
-            shards=(*self._visible(identity, shards), *map(_note, notes)),
-            expires_at=expires,
-            deadline_at=row["deadline_at"],
-            traceparent=row["traceparent"] or _traceparent(row["trace_id"], task_id),
-        )
-
-    def _visible(self, identity: AgentIdentity, shards: list[Row]) -> list[ShardView]:
-        """The shards whose class the agent is cleared for."""
-        clearance = self._chart.agent(identity.tenant, identity.agent).guard.clearance | {"PUBLIC"}
-        return [
-            ShardView(id=s["id"], author=s["author"], data_class=s["data_class"], text=s["body"])
-            for s in shards
-            if s["data_class"] in clearance
-        ]
+    async def _succeed(self, identity: AgentIdentity, row: Row, body: Completion, *, carries: bool) -> bool:
+        """End the task, and acknowledge what it carried to its agent; False when the lease is gone."""
+        also = (self._messages.receipt(identity.tenant, row["id"]),) if carries else ()
+        return await self._endings.succeed(row, identity.actor, await self._storable(row, body), also)
 
     async def _storable(self, row: Row, body: Completion) -> Completion:
         """The ending as it may be kept: a guard's rules may be laxer than ours, or it may be taken over."""
@@ -257,22 +195,6 @@ class LeaseService:
             texts.append(masked.text if masked is not None else "")
         reason = body.reason if _REASON.fullmatch(body.reason) else "Failed" if body.reason else ""
         return body.model_copy(update={"result": texts[0], "message": texts[1], "reason": reason})
-
-    async def _require_active(self, identity: AgentIdentity) -> None:
-        key = (identity.tenant, identity.agent, identity.instance)
-        row = await self._kernel.db.fetch_one(identity.tenant, "instance_find", *key)
-        if row is None or not row["active"]:
-            raise Conflict("InstanceRetired", "a newer instance of this agent runs", "end this process")
-
-    async def _cancelled(self, identity: AgentIdentity) -> tuple[str, ...]:
-        """Tasks of this instance that were cancelled; named once."""
-        tenant = identity.tenant
-        key = (tenant, identity.agent, identity.instance)
-        rows = await self._kernel.db.fetch(tenant, "task_cancelled", *key)
-        if rows:
-            seen = tuple(Statement("task_cancel_seen", (tenant, r["id"]), expect_row=False) for r in rows)
-            await self._kernel.submit(Work(tenant, seen))
-        return tuple(row["id"] for row in rows)
 
     async def _held_row(
         self, identity: AgentIdentity, task_id: str, fence: int, *, failing: bool
@@ -293,30 +215,3 @@ class LeaseService:
         if row is None or row["agent"] != identity.agent:
             raise LeaseLost(task_id)
         return row
-
-
-def _note(message: MessageView) -> ShardView:
-    """A message as a part of the task's context."""
-    text = (
-        f"A note from {message.sender} ({message.severity.value}); no answer is expected.\n\n{message.body}"
-    )
-    return ShardView(id=message.id, author=message.sender, data_class="INTERNAL", text=text)
-
-
-def slots(live: LiveChart, identity: AgentIdentity) -> tuple[Statement, ...]:
-    """The places a lease takes up on the way to the root, where a node limits what runs at the same time."""
-    snapshot, found = live.snapshot, []
-    for key in snapshot.agents[identity.agent].path:
-        most = snapshot.nodes[key].running
-        if most is not None:
-            agents = ",".join(sorted(a.key for a in snapshot.agents.values() if key in a.path))
-            found += [
-                Statement("slot_lock", (identity.tenant, key), expect_row=False),
-                Statement("slot_take", (identity.tenant, key, most, agents)),
-            ]
-    return tuple(found)
-
-
-def _traceparent(trace_id: str, task_id: str) -> str:
-    """W3C trace context for a task whose creator sent none; the parent span id is derived from the task."""
-    return f"00-{trace_id}-{task_id.encode().hex()[-16:]}-01" if trace_id else ""

@@ -1,6 +1,7 @@
 """Messages: masked and committed when sent, pushed in order, given again until acknowledged, and kept when
 nobody takes them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from cadre_controller.services.message_rows import message_view, receiver_of, re
 from cadre_controller.services.models import HeldTask, LiveChart, Page
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.store.pool import Row
-from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work
+from cadre_controller.store.work import Idempotency, RowMissing, Statement, Work, together
 from cadre_core.canonical import digest
 from cadre_core.policy.decide import PolicyRequest, evaluate
 from cadre_core.policy.request import AgentResource, NodeResource, Resource
@@ -94,15 +95,24 @@ class MessageService:
         now = kernel.clock.now()
         rows = await kernel.db.fetch(tenant, "messages_due", tenant, f"agent:{identity.agent}", now, most)
         until = until or now + self._lease
-        found = []
-        for row in rows:
-            key = (tenant, row["id"], row["attempts"], until, carrier)
+        works = [Work(tenant, (_delivery(row, until, carrier),)) for row in rows]
+        if not works:
+            return ()
+        try:
+            await kernel.submit(together(works))
+        except RowMissing:
+            # somebody else took some: what comes before the first of those is in order still
+            rows = rows[: await self._first_of(works)]
+        return tuple(map(message_view, rows))
+
+    async def _first_of(self, works: Sequence[Work]) -> int:
+        """Commit one after the other until one is refused; how many were not."""
+        for count, work in enumerate(works):
             try:
-                await kernel.submit(Work(tenant, (Statement("message_deliver", key),)))
+                await self._kernel.submit(work)
             except RowMissing:
-                break
-            found.append(message_view(row))
-        return tuple(found)
+                return count
+        return len(works)
 
     async def ack(self, tenant: str, receiver: str, body: MessageAck) -> MessageAcked:
         """Note what was received; what is returned comes again after a pause. A repeat does nothing."""
@@ -123,20 +133,25 @@ class MessageService:
         done = [row is not None for row in outcome.rows]
         return MessageAcked(acked=sum(done[: len(acks)]), returned=sum(done[len(acks) :]))
 
-    async def carry(self, identity: AgentIdentity, task: Row, most: int = 20) -> tuple[MessageView, ...]:
-        """What waits for an agent goes along with a task of its own, and with every attempt at it."""
-        tenant, task_id = identity.tenant, task["id"]
-        rows = await self._kernel.db.fetch(tenant, "messages_carried", tenant, task_id)
-        fresh = await self.deliver(identity, most, task_id, task["deadline_at"])
-        found = (*map(message_view, rows), *fresh)
+    async def carry(
+        self, identity: AgentIdentity, tasks: Sequence[Row], most: int = 20
+    ) -> dict[str, list[MessageView]]:
+        """What waits for an agent goes along with the first of these tasks and with each attempt at it; by
+        the task that carries it."""
+        tenant, first = identity.tenant, tasks[0]
+        ids = [task["id"] for task in tasks]
+        found: defaultdict[str, list[MessageView]] = defaultdict(list)
+        for row in await self._kernel.db.fetch(tenant, "messages_carried", tenant, ids):
+            found[row["carrier"]].append(message_view(row))
+        fresh = await self.deliver(identity, most, first["id"], first["deadline_at"])
         for view in fresh:
-            await self._sessions.regrant(tenant, view.id, task["session_id"], (view.body,))
+            await self._sessions.regrant(tenant, view.id, first["session_id"], (view.body,))
+        found[first["id"]] += fresh
         return found
 
-    async def carried(self, tenant: str, task_id: str) -> None:
-        """Acknowledge what a task carried to its agent."""
-        statement = Statement("message_ack_carried", (tenant, task_id, self._kernel.clock.now()), False)
-        await self._kernel.submit(Work(tenant, (statement,)))
+    def receipt(self, tenant: str, task_id: str) -> Statement:
+        """Acknowledges what a task carried to its agent."""
+        return Statement("message_ack_carried", (tenant, task_id, self._kernel.clock.now()), expect_row=False)
 
     async def inbox(
         self,
@@ -312,6 +327,10 @@ def _answers_for(live: LiveChart, actor: Actor, person: str) -> bool:
         return False
     above = {m.person for key in agent.path for m in live.snapshot.nodes[key].members}
     return person == agent.owner or person in above
+
+
+def _delivery(row: Row, until: datetime, carrier: str) -> Statement:
+    return Statement("message_deliver", (row["tenant"], row["id"], row["attempts"], until, carrier))
 
 
 def _page(rows: Sequence[Row], limit: int) -> Page[MessageView]:

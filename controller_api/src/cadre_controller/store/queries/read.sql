@@ -47,6 +47,10 @@ FROM sessions s WHERE s.tenant = $1 AND s.id = $2;
 SELECT id, session_id, author, data_class, body, hash, created_at
 FROM shards WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 
+-- name: shards_of
+SELECT id, session_id, author, data_class, body FROM shards WHERE tenant = $1 AND session_id = ANY ($2::text[])
+ORDER BY created_at, id;
+
 -- name: task_get
 SELECT * FROM tasks WHERE tenant = $1 AND id = $2;
 
@@ -66,11 +70,22 @@ SELECT * FROM all_tasks WHERE tenant = $1 AND root_task_id = $2 ORDER BY created
 -- name: tasks_of_session
 SELECT * FROM all_tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 
+-- name: claim_look
+SELECT i.active,
+       ARRAY(SELECT t.id FROM tasks t WHERE t.tenant = i.tenant AND t.agent = i.agent AND t.lease_instance = i.instance
+             AND t.cancel_pending ORDER BY t.id) AS cancelled,
+       EXISTS (SELECT FROM messages m WHERE m.tenant = i.tenant AND m.receiver = 'agent:' || i.agent
+               AND m.state IN ('Pending', 'Delivered')) AS mail
+FROM instances i WHERE i.tenant = $1 AND i.agent = $2 AND i.instance = $3;
+
 -- name: task_claimable
-SELECT * FROM tasks
+-- Locks nothing: a lock ends with this statement, long before the lease, which the fence decides.
+SELECT tenant, id, agent, session_id, parent_task_id, group_id, prompt, context, attempt, fence, deadline_at, trace_id,
+       traceparent
+FROM tasks
 WHERE tenant = $1 AND agent = $2 AND state = 'Queued' AND available_at <= $3 AND deadline_at > $3
 ORDER BY rank, id
-LIMIT $4 FOR UPDATE SKIP LOCKED;
+LIMIT $4;
 
 -- name: agents_called
 -- Of these agents, those for whom there is something: asked once for all whose guards wait.
@@ -91,9 +106,6 @@ SELECT * FROM tasks
 WHERE tenant = $1 AND agent = $2 AND state IN ('Running', 'Waiting') AND lease_instance IN (
     SELECT i.instance FROM instances i
     WHERE i.tenant = $1 AND i.agent = $2 AND i.replica = $4 AND i.instance <> $3);
-
--- name: task_cancelled
-SELECT id FROM tasks WHERE tenant = $1 AND agent = $2 AND lease_instance = $3 AND cancel_pending ORDER BY id;
 
 -- name: task_lapsed
 SELECT * FROM tasks WHERE state IN ('Running', 'Waiting') AND lease_expires_at <= $1 AND agent <> ALL ($2::text[])

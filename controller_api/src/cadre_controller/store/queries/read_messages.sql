@@ -12,7 +12,8 @@ WHERE m.tenant = $1 AND m.receiver = $2 AND m.state = 'Pending' AND m.available_
 ORDER BY m.seq LIMIT $4;
 
 -- name: messages_carried
-SELECT * FROM messages WHERE tenant = $1 AND carrier = $2 AND state = 'Delivered' ORDER BY seq;
+SELECT * FROM messages WHERE tenant = $1 AND carrier = ANY ($2::text[]) AND carrier <> '' AND state = 'Delivered'
+ORDER BY seq;
 
 -- name: messages_inbox
 SELECT * FROM messages

@@ -77,6 +77,17 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::tex
 WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Held', 'Queued', 'Running', 'Waiting')
 RETURNING r.ord;
 
+-- name: task_end
+-- As its holder ends it: by somebody who holds it no longer, nothing.
+UPDATE tasks t SET
+    state = r.state, result = r.result, reason = r.reason, message = r.message, updated_at = r.at,
+    lease_expires_at = NULL, pending_approval = ''
+FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::timestamptz[])
+    AS r(ord, tenant, id, fence, state, result, reason, message, at)
+WHERE t.tenant = r.tenant AND t.id = r.id AND t.fence = r.fence AND t.state IN ('Running', 'Waiting')
+RETURNING r.ord;
+
 -- name: task_requeue
 UPDATE tasks t SET
     state = 'Queued', reason = r.reason, message = r.message, available_at = r.available_at, updated_at = r.at,
@@ -179,12 +190,15 @@ WHERE t.tenant = r.tenant AND t.id = r.id
 RETURNING r.ord;
 
 -- name: task_event_insert
+-- LIMIT: see idempotency_find.
 WITH r AS (
     SELECT r.*, t.root_task_id
     FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
                 $8::double precision[])
         AS r(ord, tenant, task_id, at, kind, summary, data, duration_ms)
-    JOIN tasks t ON t.tenant = r.tenant AND t.id = r.task_id
+    CROSS JOIN LATERAL (
+        SELECT root_task_id FROM tasks t WHERE t.tenant = r.tenant AND t.id = r.task_id LIMIT 1
+    ) t
 ), ins AS (
     INSERT INTO task_events (tenant, task_id, root_task_id, at, kind, summary, data, duration_ms)
     SELECT tenant, task_id, root_task_id, at, kind, summary, data::jsonb, duration_ms FROM r ORDER BY ord

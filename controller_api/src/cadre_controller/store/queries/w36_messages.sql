@@ -29,7 +29,7 @@ RETURNING r.ord;
 -- name: message_ack_carried
 UPDATE messages m SET state = 'Acked', ended_at = r.at, lease_until = NULL
 FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[]) AS r(ord, tenant, carrier, at)
-WHERE m.tenant = r.tenant AND m.carrier = r.carrier AND m.state = 'Delivered'
+WHERE m.tenant = r.tenant AND m.carrier = r.carrier AND m.carrier <> '' AND m.state = 'Delivered'
 RETURNING r.ord;
 
 -- name: message_return
