@@ -1,6 +1,9 @@
 """Reading JSON from a program we do not trust: a wrong shape becomes an empty value, never an exception."""
 
 import json
+from collections.abc import Mapping, Sequence
+
+from cadre_detect.jsonwalk import Json
 
 JsonObject = dict[str, object]
 
@@ -32,3 +35,19 @@ def parse_object(text: str | bytes) -> JsonObject | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def size_within(document: Json, limit: int) -> bool:
+    """Whether all keys and strings, and one for each value, come to `limit` characters at most."""
+    left, waiting = limit, [document]
+    while waiting and left >= 0:
+        value = waiting.pop()
+        left -= 1
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            left -= sum(map(len, value))
+            waiting.extend(value.values())
+        elif isinstance(value, Sequence):
+            waiting.extend(value)
+    return left >= 0

@@ -163,7 +163,7 @@ def test_every_text_that_could_carry_a_value_is_scanned() -> None:
         tools=[{"function": {"parameters": {"default": "secret"}}}],
         card=4111111111111111,
     )
-    texts = set(request.texts())
+    texts = {text for part in request.parts() for text in part}
     assert {"hi", "owner of a@b.example", "secret", "4111111111111111"} <= texts
     assert "user" not in texts
 

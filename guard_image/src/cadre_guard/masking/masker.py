@@ -24,12 +24,15 @@ from cadre_detect.terms import fold
 from cadre_guard.analysis.scanner import Scanner
 from cadre_guard.controller.client import ControllerClient
 from cadre_guard.errors import GuardError
+from cadre_guard.jsonvalue import size_within
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.masking.records import records_of
 
 _T = TypeVar("_T")
 _BATCH = 2000
 _THREADS = 2
+_ROOM_KNOWN, _ROOM_NEW = 65_536, 8_192
+"""Characters of a document, and of those in it that were not masked before, that take some milliseconds."""
 
 
 class GuardRefusedError(GuardError):
@@ -98,12 +101,15 @@ class Masker:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
         try:
             config, policy, basis = await self._in_force()
-            reading = await self._off_loop(lambda: pairs.history.open(document, rules, basis))
-            scanned = Scanned(await self.analysis.scan(config, reading.questions))
+            room = size_within(document, _ROOM_KNOWN)
+            reading = await self._work(room, lambda: pairs.history.open(document, rules, basis))
+            asked = reading.questions
+            scanned = Scanned(await self.analysis.scan(config, asked) if asked else {})
+            room = room and sum(len(text) for text, _ in asked) <= _ROOM_NEW
             known, seen = pairs.known, _still_masked(pairs.learned, config)
-            await self._off_loop(lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen))
+            await self._work(room, lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen))
             tokens = await self._tokens_for(pairs, reading.entities)
-            masked = await self._off_loop(lambda: reading.apply(tokens))
+            masked = await self._work(room, lambda: reading.apply(tokens))
         except Blocked as error:
             types = ", ".join(error.entity_types)
             raise GuardRefusedError(error.reason, f"policy blocks {types} from leaving") from None
@@ -167,7 +173,10 @@ class Masker:
                 pairs.learn(entity, token, data_class_of(self._rules, entity[0]))
         return {entity: pairs.tokens[entity] for entity in entities}
 
-    async def _off_loop(self, work: Callable[[], _T]) -> _T:
+    async def _work(self, here: bool, work: Callable[[], _T]) -> _T:
+        """Where it is short: on the event loop, because another thread first has to be given a core."""
+        if here:
+            return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 

@@ -2,7 +2,9 @@
 the bill.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from cadre_api.protocol.base import Effect
 from cadre_controller.errors import BudgetExceeded, CadreError, Denied
@@ -37,16 +39,32 @@ class ModelGateway:
         self, identity: AgentIdentity, headers: CallHeaders, request: ModelRequest
     ) -> PreparedCall:
         """All checks, before anything is sent anywhere; raises CadreError, and the refusal is audited."""
-        held = await self._services.leases.held(identity, headers.task_id, headers.fence)
-        try:
-            options = await self._options(identity, held, headers, request)
-        except CadreError as error:
-            await self._note_refusal(identity, held, error)
-            raise
+        async with self._verdict(identity) as verdict:
+            held = await self._services.leases.held(identity, headers.task_id, headers.fence)
+            try:
+                options = await self._options(identity, held, headers, request, verdict)
+            except CadreError as error:
+                await self._note_refusal(identity, held, error)
+                raise
         return PreparedCall(identity, held, headers, request, options)
 
+    @asynccontextmanager
+    async def _verdict(self, identity: AgentIdentity) -> AsyncIterator["asyncio.Task[BudgetVerdict]"]:
+        """How the budgets stand, read while the other checks are made."""
+        task = asyncio.ensure_future(self._services.budgets.verdict(identity.tenant, identity.agent))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def _options(
-        self, identity: AgentIdentity, held: HeldTask, headers: CallHeaders, request: ModelRequest
+        self,
+        identity: AgentIdentity,
+        held: HeldTask,
+        headers: CallHeaders,
+        request: ModelRequest,
+        verdict: Awaitable[BudgetVerdict],
     ) -> tuple[Candidate, ...]:
         if headers.session_id != held.session_id:
             raise Denied(
@@ -59,7 +77,7 @@ class ModelGateway:
         allowed, rejected = permitted(listed, lambda option: _decide(chart, agent, option, classes))
         if not allowed:
             raise _none_permitted(agent, rejected)
-        affordable = await self._affordable(identity, allowed)
+        affordable = _affordable(identity, allowed, await verdict)
         return await self._clean(chart, agent, request, affordable)
 
     def apis(self, identity: AgentIdentity) -> tuple[str, ...]:
@@ -85,15 +103,6 @@ class ModelGateway:
                 "or have the agent speak chat/completions",
             )
         return found
-
-    async def _affordable(
-        self, identity: AgentIdentity, allowed: tuple[Candidate, ...]
-    ) -> tuple[Candidate, ...]:
-        verdict = await self._services.budgets.verdict(identity.tenant, identity.agent)
-        affordable = within_budget(allowed, verdict)
-        if not affordable:
-            raise BudgetExceeded(identity.agent, "Stop" if verdict is BudgetVerdict.STOP else "LocalOnly")
-        return affordable
 
     async def _clean(
         self, chart: LiveChart, agent: EffectiveAgent, request: ModelRequest, options: tuple[Candidate, ...]
@@ -127,6 +136,15 @@ class ModelGateway:
         await self._services.audit.append(
             identity.actor, "model.call", f"task:{held.id}", "denied", data=dict(data), trace_id=held.trace_id
         )
+
+
+def _affordable(
+    identity: AgentIdentity, allowed: tuple[Candidate, ...], verdict: BudgetVerdict
+) -> tuple[Candidate, ...]:
+    affordable = within_budget(allowed, verdict)
+    if not affordable:
+        raise BudgetExceeded(identity.agent, "Stop" if verdict is BudgetVerdict.STOP else "LocalOnly")
+    return affordable
 
 
 def _agent(chart: LiveChart, key: str) -> EffectiveAgent:

@@ -70,9 +70,16 @@ class ModelRequest:
             body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def texts(self) -> Iterator[str]:
-        """Every string of the body that could carry a value, keys included."""
-        yield from _strings(self.body)
+    def parts(self) -> Iterator[tuple[str, ...]]:
+        """Every string of the body that could carry a value, keys included, by what comes again unchanged
+        with the next request: each member, and each item of a list.
+        """
+        for key, value in self.body.items():
+            if isinstance(value, list):
+                yield (key,)
+                yield from (tuple(_strings(item)) for item in value)
+            elif not _is_structure(key, value):
+                yield (key, *_strings(value))
 
 
 def parse_request(api: Api, body: object, size: int) -> ModelRequest:
