@@ -6,8 +6,8 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, cast
 
 from cadre_api.protocol.guard import GuardRules, IssueItem
 from cadre_controller.errors import Denied, MaskingFailed
@@ -21,6 +21,7 @@ from cadre_detect import (
     Detector,
     Json,
     MaskPlan,
+    MaskPolicy,
     Mode,
     SpanCache,
     apply,
@@ -33,7 +34,38 @@ from cadre_detect.tokens import suffixes
 Result = TypeVar("Result")
 
 DETECTORS = 32
+RULES = 256
+CLEAN = 20_000
 WORKERS = 2
+
+
+class PerRules(Generic[Result]):
+    """What rules come to, worked out once for each object: comparing the names of a whole company would cost
+    more than a short text's masking. Rules never change."""
+
+    def __init__(self, make: Callable[[GuardRules], Result]) -> None:
+        self._make = make
+        self._known: OrderedDict[int, tuple[GuardRules, Result]] = OrderedDict()
+
+    def __call__(self, rules: GuardRules) -> Result:
+        """The same for the same object."""
+        known = self._known.get(id(rules))
+        if known is None or known[0] is not rules:
+            known = self._known[id(rules)] = (rules, self._make(rules))
+        self._known.move_to_end(id(rules))
+        while len(self._known) > RULES:
+            self._known.popitem(last=False)
+        return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Rules ready to mask by."""
+
+    detector: Detector
+    policy: MaskPolicy
+    revision: bytes
+    """What a text's findings depend on."""
 
 
 class DetectMasker:
@@ -44,6 +76,9 @@ class DetectMasker:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
         self._spans = SpanCache(secrets.token_bytes(32))
         self._detectors: OrderedDict[DetectConfig, Detector] = OrderedDict()
+        self._prepared = PerRules(self._prepare)
+        self._clean: OrderedDict[bytes, None] = OrderedDict()
+        """Digests of texts in which there was nothing, not even what looks like a token."""
 
     async def warm_up(self) -> None:
         """Load the language model now, so that the first task does not wait for it. Raises MaskingFailed."""
@@ -72,26 +107,35 @@ class DetectMasker:
         the words around a token would refuse calls that are masked well.
         """
         tokens = frozenset(s for match in find_tokens(text) for s in suffixes(match.text))
-        made = await self._plan(text, rules, tokens, replace(detect_config(rules), ner=False))
+        detector, policy = self._detector(replace(detect_config(rules), ner=False)), mask_policy(rules)
+        made = await self._in_thread(lambda: plan(text, detector, policy, known_tokens=tokens))
         return sorted({entity_type for entity_type, _ in made.entities})
 
     async def _mask(
         self, tenant: str, session_id: str, value: Json, rules: GuardRules
     ) -> tuple[Json, dict[str, int]]:
-        known = await self._pseudonyms.known(tenant, session_id, token_candidates(value))
-        made = await self._plan(value, at_least_mask(rules), known)
-        entities = sorted(made.entities)
-        items = [IssueItem(entity_type=kind, value=text) for kind, text in entities]
-        tokens = await self._pseudonyms.issue(system_actor(tenant, "masker"), session_id, items)
-        masked = await self._in_thread(lambda: apply(made, dict(zip(entities, tokens, strict=True))))
+        ready = self._prepared(at_least_mask(rules))
+        digest = self._spans.digest(ready.revision, value) if isinstance(value, str) else b""
+        if digest in self._clean:
+            self._clean.move_to_end(digest)
+            return value, {}
+        candidates = token_candidates(value)
+        known = await self._pseudonyms.known(tenant, session_id, candidates)
+        made, masked = await self._in_thread(lambda: _planned(value, ready, known))
+        if made.entities:
+            entities = sorted(made.entities)
+            items = [IssueItem(entity_type=kind, value=text) for kind, text in entities]
+            tokens = await self._pseudonyms.issue(system_actor(tenant, "masker"), session_id, items)
+            masked = await self._in_thread(lambda: apply(made, dict(zip(entities, tokens, strict=True))))
+        elif digest and not candidates and not made.counts and masked == value:
+            self._clean[digest] = None
+            if len(self._clean) > CLEAN:
+                self._clean.popitem(last=False)
         return masked, dict(made.counts)
 
-    async def _plan(
-        self, value: Json, rules: GuardRules, known: frozenset[str], config: DetectConfig | None = None
-    ) -> MaskPlan:
-        detector = self._detector(config or detect_config(rules))
-        policy = mask_policy(rules)
-        return await self._in_thread(lambda: plan(value, detector, policy, known_tokens=known))
+    def _prepare(self, rules: GuardRules) -> _Prepared:
+        config = detect_config(rules)
+        return _Prepared(self._detector(config), mask_policy(rules), config.revision())
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run detection off the event loop; whatever goes wrong in it, nothing gets through."""
@@ -125,6 +169,13 @@ class DetectMasker:
         return self._detectors[config]
 
 
+def _planned(value: Json, ready: _Prepared, known: frozenset[str]) -> tuple[MaskPlan, Json]:
+    """The plan, and what it makes of the document where it needs no tokens."""
+    made = plan(value, ready.detector, ready.policy, known_tokens=known)
+    return made, value if made.entities else apply(made, {})
+
+
+@PerRules
 def at_least_mask(rules: GuardRules) -> GuardRules:
     """Storing is stricter than the agent's guard: what it merely detects is masked here."""
     lax = {Mode.DISABLED.value, Mode.DETECT.value}
@@ -139,6 +190,7 @@ def at_least_mask(rules: GuardRules) -> GuardRules:
     )
 
 
+@PerRules
 def storable(rules: GuardRules) -> GuardRules:
     """For what is over and must be kept: everything found is masked, nothing is refused for it."""
     kept = at_least_mask(rules)
