@@ -5,7 +5,7 @@ import pytest
 
 from cadre_controller.store.loader import load_migrations, load_queries
 from cadre_controller.store.migrate import SchemaNewer, migrate
-from cadre_controller.store.pool import open_database
+from cadre_controller.store.pool import open_database, prepare_connection
 
 pytestmark = pytest.mark.postgres
 
@@ -68,3 +68,19 @@ async def test_every_tenant_table_has_the_wall(dsn: str) -> None:
     finally:
         await connection.close()
     assert [row["relname"] for row in open_tables] == []
+
+
+async def test_the_wall_is_no_condition_of_an_index(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await prepare_connection(connection)
+        walls = await connection.fetch(
+            "SELECT DISTINCT qual FROM pg_policies WHERE policyname = 'tenant_wall'"
+        )
+        assert len(walls) == 1
+        plan = await connection.fetch("EXPLAIN SELECT 1 FROM tasks WHERE tenant = 'a' AND id = 'b'")
+    finally:
+        await connection.close()
+    conditions = [row[0] for row in plan if "Index Cond" in row[0]]
+    assert conditions
+    assert not [line for line in conditions if "InitPlan" in line]
