@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,10 +53,12 @@ def guarded(stand: Stand, turns: int, analyzer: Analyzing | None = None) -> Iter
         yield Guarded(url, process, tasks)
 
 
-def request_with(rng: random.Random, size: int) -> dict[str, object]:
+def request_with(
+    rng: random.Random, size: int, text: Callable[[int, int], str] = texts.dense
+) -> dict[str, object]:
     """A chat request of about `size` bytes whose last message names two persons and an account."""
     named = f"Compare {texts.name(rng)} ({texts.iban(rng)}) with {texts.name(rng)} ({texts.email(rng)})."
-    return texts.chat([texts.dense(rng.randrange(10**6), size), "Understood.", named])
+    return texts.chat([text(rng.randrange(10**6), size), "Understood.", named])
 
 
 def direct(url: str, body: dict[str, object]) -> Asking:

@@ -1,11 +1,9 @@
 """Mask and restore for one agent: detection off the event loop, tokens in one batch, fail closed."""
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from cadre_api.protocol.guard import AgentBundle, GuardRules, IssueItem, IssueRequest, RestoreRequest
 from cadre_core.lapse import in_force
@@ -27,12 +25,10 @@ from cadre_guard.errors import GuardError
 from cadre_guard.jsonvalue import size_within
 from cadre_guard.masking.pairs import SessionPairs
 from cadre_guard.masking.records import records_of
+from cadre_guard.masking.room import ROOM_KNOWN, ROOM_NEW, run
 
-_T = TypeVar("_T")
 _BATCH = 2000
 _THREADS = 2
-_ROOM_KNOWN, _ROOM_NEW = 65_536, 8_192
-"""Characters of a document, and of those in it that were not masked before, that take some milliseconds."""
 
 
 class GuardRefusedError(GuardError):
@@ -101,15 +97,17 @@ class Masker:
             raise GuardRefusedError("GuardNotReady", "the guard has no rules yet")
         try:
             config, policy, basis = await self._in_force()
-            room = size_within(document, _ROOM_KNOWN)
-            reading = await self._work(room, lambda: pairs.history.open(document, rules, basis))
+            here = size_within(document, ROOM_KNOWN)
+            reading = await run(here, lambda: pairs.history.open(document, rules, basis), self._threads)
             asked = reading.questions
             scanned = Scanned(await self.analysis.scan(config, asked) if asked else {})
-            room = room and sum(len(text) for text, _ in asked) <= _ROOM_NEW
+            here = here and sum(len(text) for text, _ in asked) <= ROOM_NEW
             known, seen = pairs.known, _still_masked(pairs.learned, config)
-            await self._work(room, lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen))
+            await run(
+                here, lambda: reading.plan(scanned, policy, known_tokens=known, seen=seen), self._threads
+            )
             tokens = await self._tokens_for(pairs, reading.entities)
-            masked = await self._work(room, lambda: reading.apply(tokens))
+            masked = await run(here, lambda: reading.apply(tokens), self._threads)
         except Blocked as error:
             types = ", ".join(error.entity_types)
             raise GuardRefusedError(error.reason, f"policy blocks {types} from leaving") from None
@@ -172,12 +170,6 @@ class Masker:
             for entity, token in zip(batch, answer.tokens, strict=True):
                 pairs.learn(entity, token, data_class_of(self._rules, entity[0]))
         return {entity: pairs.tokens[entity] for entity in entities}
-
-    async def _work(self, here: bool, work: Callable[[], _T]) -> _T:
-        """Where it is short: on the event loop, because another thread first has to be given a core."""
-        if here:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def _still_masked(learned: Sequence[Entity], config: DetectConfig) -> Sequence[Entity]:

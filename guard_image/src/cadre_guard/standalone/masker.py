@@ -1,6 +1,5 @@
 """Mask and restore without a controller: tokens are made here, and a request restores only its own."""
 
-import asyncio
 import hmac
 import secrets
 from collections import Counter
@@ -15,8 +14,10 @@ from cadre_detect.linking import People
 from cadre_detect.masking import Scanned, questions_of
 from cadre_detect.rules import detect_config, mask_policy
 from cadre_guard.analysis.pool import AnalysisPool
+from cadre_guard.jsonvalue import size_within
 from cadre_guard.masking.masker import GuardRefusedError
 from cadre_guard.masking.records import records_of
+from cadre_guard.masking.room import ROOM_NEW, run
 
 VERSION = "0"
 
@@ -59,9 +60,10 @@ class StandaloneMasker:
         try:
             questions = questions_of(document, rules)
             scanned = Scanned(await self.analysis.scan(self._config, questions))
-            planned = await asyncio.to_thread(plan, document, scanned, self._policy, rules=rules)
+            here = size_within(document, ROOM_NEW)
+            planned = await run(here, lambda: plan(document, scanned, self._policy, rules=rules))
             tokens = {entity: self.token(*entity, salt=salt) for entity in planned.entities}
-            masked = await asyncio.to_thread(apply, planned, tokens)
+            masked = await run(here, lambda: apply(planned, tokens))
         except Blocked as error:
             self.blocked.update(error.entity_types)
             types = ", ".join(error.entity_types)
