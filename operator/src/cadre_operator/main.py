@@ -22,8 +22,8 @@ from cadre_operator.probes import Health, application
 from cadre_operator.reconcile.chart import queue_everything
 from cadre_operator.settings import OperatorSettings
 from cadre_operator.trust.addresses import located
-from cadre_operator.watch.numbers import NoMemories, wait_quietly
 from cadre_operator.watch.registry import configure, register
+from cadre_operator.watch.streams import read_by
 from cadre_operator.workers import lead, work
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +52,6 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 async def _run(parts: Parts, stop: asyncio.Event) -> None:
     """Run everything; when one part ends, end the others: first the writers, then the watches."""
-    world = parts.world
     writers = asyncio.create_task(_elector(parts).run(functools.partial(_lead, parts)))
     others = [
         asyncio.create_task(part)
@@ -60,8 +59,7 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
             parts.keeper.run(),
             parts.trust.run(),
             _locate(parts),
-            parts.verifier.run(),
-            *(work(world, world.charts) for _ in range(_CHART_WORKERS)),
+            *(_compile(parts) for _ in range(_CHART_WORKERS)),
         )
     ]
     kopf_stop = asyncio.Event()
@@ -110,10 +108,16 @@ async def _lead(parts: Parts) -> None:
         group.create_task(watch_demand(parts.world))
 
 
+async def _compile(parts: Parts) -> None:
+    """Compile charts once all that they consist of was read: half a chart is another chart."""
+    await parts.intake.complete.wait()
+    await work(parts.world, parts.world.charts)
+
+
 async def _kopf(parts: Parts, kopf_stop: asyncio.Event, stop: asyncio.Event) -> None:
     settings = parts.settings
     registry = kopf.OperatorRegistry()
-    register(registry, parts.world)
+    register(registry)
     register_admission(registry, parts.world, settings.identities, settings.webhook.timeout)
 
     async def login(**_: Any) -> kopf.AiohttpSession:
@@ -125,13 +129,11 @@ async def _kopf(parts: Parts, kopf_stop: asyncio.Event, stop: asyncio.Event) -> 
     configure(options, namespaced=bool(settings.namespaces))
     hook = settings.webhook
     options.admission.server = AdmissionServer(hook.listen, hook.port, parts.keeper.context)
-    wait_quietly()
+    read_by(parts.intake)
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=options,
-        indexers=parts.indexers,
-        memories=NoMemories(),
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,

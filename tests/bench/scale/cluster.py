@@ -10,11 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from cadre_operator.kube.connection import connect
-from cadre_operator.kube.dynamic import DynamicKube
 from cadre_operator.kube.fields import Json, text
 from cadre_operator.kube.port import KubeConflictError, KubeError
 from tests.bench.processes import BenchError
+from tests.bench.scale.bare import DynamicKube
 from tests.integration.kube.cluster import install_crds
 from tests.integration.operator.running import Operator, operator
 from tests.support.kube import KubeServer, running_kube, wait_until
@@ -84,10 +83,7 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
         client = server.client()
         install_crds(client)
         client.close()
-        connection = await connect(
-            server.write_kubeconfig(folder / "kubeconfig"), lambda *_: None, lambda _: None
-        )
-        kube = DynamicKube(connection)
+        kube = await DynamicKube.of(server.write_kubeconfig(folder / "kubeconfig"))
         try:
             yield Cluster(server, kube, folder)
         finally:

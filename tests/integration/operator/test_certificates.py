@@ -11,8 +11,8 @@ import pytest
 from cadre_operator.admission.configuration import configurations, hosts
 from cadre_operator.admission.keeper import Keeper
 from cadre_operator.kube.connection import connect
-from cadre_operator.kube.dynamic import DynamicKube
 from cadre_operator.kube.port import KubeConflictError, KubeError, Ref
+from cadre_operator.kube.rest import RestKube
 from cadre_operator.settings import WebhookSettings
 from tests.integration.operator.running import write_kubeconfig
 from tests.integration.operator.site import Site
@@ -23,11 +23,11 @@ SETTINGS = WebhookSettings("127.0.0.1", 9443, "https://127.0.0.1:9443", "cadre-o
 
 
 @asynccontextmanager
-async def cluster(site: Site) -> AsyncIterator[DynamicKube]:
+async def cluster(site: Site) -> AsyncIterator[RestKube]:
     """The operator's own client."""
     path = write_kubeconfig(site.folder / "kubeconfig", site.proxy.url, site.server.users["admin"])
     connection = await connect(path, lambda *_: None, lambda _: None)
-    kube = DynamicKube(connection)
+    kube = RestKube(connection)
     try:
         yield kube
     finally:
@@ -116,8 +116,9 @@ async def test_the_client_says_what_the_server_says(site: Site) -> None:
             await kube.patch(ref, {"metadata": {"resourceVersion": "1"}})
         with pytest.raises(KubeError, match="not found"):
             await kube.patch(Ref("v1", "ConfigMap", site.namespace, "y"), {"data": {}})
-        found = await kube.list("v1", "ConfigMap", site.namespace)
-        assert [o["metadata"]["name"] for o in found] == ["x"]  # type: ignore[index]
+        assert (await kube.apply({**obj, "data": {"a": "b"}}))["kind"] == "ConfigMap"
+        found = await kube.get(ref)
+        assert found is not None and found["data"] == {"a": "b"}
         with pytest.raises(KubeError):
             await kube.delete(ref, uid="another")
         await kube.delete(ref)

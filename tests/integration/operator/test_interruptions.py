@@ -31,7 +31,7 @@ def test_a_deletion_that_no_watch_told_is_found(company: Site) -> None:
     company.proxy.expire_watches = False
     company.wait_child("Service", "finance-1")
     found = [line for line in company.replicas[0].logs() if line["message"] == "missed deletion found"]
-    assert [line["kind"] for line in found] == ["services"]
+    assert [line["kind"] for line in found] == ["Service"]
 
 
 def test_a_busy_server_is_obeyed_and_nothing_is_lost(company: Site) -> None:

@@ -47,12 +47,6 @@ class MemoryKube:
         self._asked("get", ref)
         return copy.deepcopy(self.objects.get(ref))
 
-    async def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Json]:
-        """Read all."""
-        self._asked("list", Ref(api_version, kind, namespace, ""))
-        kinds = [o for r, o in self.objects.items() if (r.api_version, r.kind) == (api_version, kind)]
-        return [o for o in kinds if namespace in ("", text(o, "metadata", "namespace"))]
-
     async def create(self, obj: Json) -> Json:
         """Create."""
         ref = Ref.of(obj)

@@ -162,29 +162,11 @@ class Spoken:
         return self.tasks
 
 
-class Listed:
-    """An index as kopf has it."""
-
-    def __init__(self, found: list[Entry]) -> None:
-        self._items: dict[object, list[Entry]] = {}
-        for entry in found:
-            for key in (entry.key, entry.key.namespace):
-                self._items.setdefault(key, []).append(entry)
-
-    def __getitem__(self, key: object) -> list[Entry]:
-        return self._items[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._items
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self._items)
-
-
 def world(controller: Controller | None, found: list[Entry], clock: Clock) -> World:
     """A world with this company."""
     store = Store(clock)
-    store.connect(Listed(found), Listed([]))  # type: ignore[arg-type]
+    for entry in found:
+        store.see(entry, gone=False)
     state = chart(found)
     book = ChartBook(states={"co": state}, tenancy={"co": "co"})
     queues = (WorkQueue(clock), WorkQueue(clock))

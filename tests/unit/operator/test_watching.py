@@ -1,4 +1,4 @@
-"""What the operator knows of the cluster: settings, trimmed objects, own writes, silent watches, phantoms."""
+"""What the operator knows of the cluster: settings, trimmed objects, own writes, silent watches."""
 
 import asyncio
 import json
@@ -12,7 +12,6 @@ from aiohttp.test_utils import TestServer
 
 from cadre_api.conditions import ConditionType, ReadyReason
 from cadre_operator.kube.fields import at, items, mapping, number, text, texts, version_of
-from cadre_operator.kube.port import KubeError
 from cadre_operator.log import JsonFormatter
 from cadre_operator.metrics import Metrics
 from cadre_operator.probes import Health, application
@@ -23,9 +22,8 @@ from cadre_operator.status.events import event, worth_telling
 from cadre_operator.watch.ages import WatchAges
 from cadre_operator.watch.entries import HASH, Child, child_of, entry_of
 from cadre_operator.watch.store import Store
-from cadre_operator.watch.verify import Verifier
 from tests.unit.operator.company import body, chart, entries
-from tests.unit.operator.fakes import Clock, MemoryKube
+from tests.unit.operator.fakes import Clock
 
 ENV = {
     "CADRE_GUARD_IMAGE": "g",
@@ -81,22 +79,6 @@ def test_absent_and_mistyped_fields_are_empty() -> None:
     assert (texts(obj, "t"), at(None, "a"), version_of({})) == ({"k": "v"}, None, 0)
 
 
-class Listed:
-    """An index as kopf has it."""
-
-    def __init__(self) -> None:
-        self.items: dict[object, list[object]] = {}
-
-    def __getitem__(self, key: object) -> list[object]:
-        return self.items[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.items
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self.items)
-
-
 def part(version: str, applied: str = "h", name: str = "agent-a") -> Child:
     """A part of agent a."""
     metadata = {
@@ -111,38 +93,50 @@ def part(version: str, applied: str = "h", name: str = "agent-a") -> Child:
 
 
 def test_own_writes_are_seen_before_the_watch_brings_them() -> None:
-    clock, objects, parts = Clock(), Listed(), Listed()
+    clock = Clock()
     store = Store(clock)
     assert store.in_namespace("co") == []
-    store.connect(objects, parts)  # type: ignore[arg-type]
     old = entry_of(body("Agent", "a-1", resourceVersion="5"))
     new = replace(old, version=7, status={"phase": "Idle"})
-    objects.items = {old.key: [old], "co": [old]}
+    assert store.see(old, gone=False) is False
     store.wrote(new)
     assert store.entry(old.key) == new
-    store.seen_entry(replace(old, version=6), gone=False)
+    older = replace(old, version=6)
+    assert store.see(older, gone=False) is False
     assert store.entry(old.key) == new, "an older echo changes nothing"
     clock.turn(16)
-    assert store.entry(old.key) == old, "a watch that never brings it is believed in the end"
+    assert store.entry(old.key) == older, "a watch that never brings it is believed in the end"
     store.wrote(new)
-    store.seen_entry(new, gone=False)
-    assert store.entry(old.key) == old
-    store.wrote(new)
-    objects.items = {old.key: [replace(old, uid="another")]}
-    assert store.entry(old.key) != new, "it was deleted and made anew"
-    objects.items = {}
-    assert store.entry(old.key) is None
-    assert store.namespaces() == []
+    assert store.see(new, gone=False) is True, "our own write echoes"
+    assert store.see(new, gone=False) is False, "once"
+    store.wrote(replace(new, version=6))
+    assert store.entry(old.key) == new, "the watch was faster than the answer"
+    store.wrote(replace(new, version=9))
+    store.see(replace(old, uid="another", version=8), gone=False)
+    assert store.entry(old.key) == replace(old, uid="another", version=8), "it was deleted and made anew"
+    store.see(new, gone=True)
+    assert (store.entry(old.key), store.namespaces(), store.all_entries()) == (None, [], [])
+
+
+def test_nodes_are_found_and_forgotten() -> None:
+    store = Store(Clock())
+    node, agent = entry_of(body("OrgNode", "team")), entry_of(body("Agent", "a-1"))
+    for entry in (node, agent):
+        store.see(entry, gone=False)
+    assert (store.nodes(), store.namespaces()) == ([node], ["co"])
+    assert store.entries_of("Agent") == store.entries_of("Agent", "co") == [agent]
+    assert store.entries_of("Agent", "elsewhere") == []
+    store.see(node, gone=True)
+    assert (store.nodes(), store.in_namespace("co")) == ([], [agent])
 
 
 def test_what_an_object_says_as_before_is_kept_once() -> None:
-    store, objects = Store(Clock()), Listed()
+    store = Store(Clock())
     metadata = {"labels": {"team": "red"}, "annotations": {"cadre.dev/x": "y"}}
     written = body("Agent", "a-1", **metadata)
-    assert store.read(written) == entry_of(written), "before there is an index"
-    store.connect(objects, Listed())  # type: ignore[arg-type]
     first = store.read(written)
-    objects.items = {first.key: [first]}
+    assert first == entry_of(written)
+    store.see(first, gone=False)
     again = store.read({**body("Agent", "a-1", resourceVersion="2", **metadata), "status": {"phase": "Idle"}})
     assert (again.version, again.status) == (2, {"phase": "Idle"})
     assert again.model is first.model and again.notes is first.notes and again.uid is first.uid
@@ -154,59 +148,36 @@ def test_what_an_object_says_as_before_is_kept_once() -> None:
 
 
 def test_what_cannot_be_read_or_has_no_generation_is_read_anew() -> None:
-    store, objects = Store(Clock()), Listed()
-    store.connect(objects, Listed())  # type: ignore[arg-type]
+    store = Store(Clock())
     for metadata, spec in (({}, {"nodeRef": 7}), ({"generation": 0}, {})):
-        first = store.read(body("Agent", "a-1", spec, **metadata))
-        objects.items = {first.key: [first]}
+        store.see(store.read(body("Agent", "a-1", spec, **metadata)), gone=False)
         mended = body("Agent", "a-1", {"purpose": "Mended."}, **metadata)
         assert store.read(mended) == entry_of(mended)
 
 
 def test_own_parts_are_seen_until_they_are_gone() -> None:
-    clock, parts = Clock(), Listed()
-    store = Store(clock)
-    store.connect(Listed(), parts)  # type: ignore[arg-type]
-    store.applied(part("5", "new"))
-    assert [child.hash for child in store.children("co", "a")] == ["new"]
-    parts.items = {("co", "a"): [part("4", "old")]}
-    assert [child.hash for child in store.children("co", "a")] == ["new"]
-    store.seen_child(part("6", "newest"), gone=False)
-    assert [child.hash for child in store.children("co", "a")] == ["old"]
-    store.applied(part("7", "new"))
-    store.seen_child(part("4"), gone=True)
-    assert [child.hash for child in store.children("co", "a")] == ["old"]
-    assert len(store.all_children()) == 1
-
-
-async def test_phantoms_are_found_and_what_exists_is_left() -> None:
-    kube, objects, parts = MemoryKube(), Listed(), Listed()
     store = Store(Clock())
-    store.connect(objects, parts)  # type: ignore[arg-type]
-    there, gone = entry_of(body("Agent", "a-1")), entry_of(body("Agent", "a-2"))
-    await kube.create(body("Agent", "a-1"))
-    objects.items = {"co": [there, gone]}
-    lost = part("4")
-    parts.items = {("co", "a"): [lost]}
-    found: list[str] = []
-    verifier = Verifier(kube, store, (), lambda obj: found.append(text(obj, "metadata", "name")))
-    kube.failing = KubeError("down")
-    task = asyncio.create_task(verifier.run())
-    verifier.relisted("agents")
-    verifier.relisted("customresourcedefinitions")
-    await asyncio.sleep(0.02)
-    assert found == []
-    kube.failing = None
-    assert [text(o, "metadata", "name") for o in await verifier.phantoms("agents")] == ["a-2"]
-    assert [text(o, "metadata", "name") for o in await verifier.phantoms("services")] == ["agent-a"]
-    task.cancel()
-    await asyncio.wait([task])
+
+    def hashes() -> list[str]:
+        return [child.hash for child in store.children("co", "a")]
+
+    store.applied(part("5", "new"))
+    assert hashes() == ["new"]
+    assert store.see_child(part("4", "old"), gone=False) is False
+    assert hashes() == ["new"]
+    assert store.see_child(part("5", "new"), gone=False) is True, "our own write echoes"
+    store.applied(part("5", "late"))
+    assert hashes() == ["new"], "the watch was faster than the answer"
+    store.see_child(part("6", "newest"), gone=False)
+    assert hashes() == ["newest"]
+    store.applied(part("7", "mine"))
+    assert store.see_child(part("6"), gone=True) is False
+    assert (hashes(), store.children_of("Service")) == ([], [])
 
 
-async def test_a_silent_watch_grows_old_and_a_second_list_is_told() -> None:
-    clock, relisted = Clock(), []
+async def test_a_silent_watch_grows_old() -> None:
+    clock = Clock()
     ages = WatchAges(clock)
-    ages.relisted = relisted.append
     more = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -225,7 +196,7 @@ async def test_a_silent_watch_grows_old_and_a_second_list_is_told() -> None:
         url = server.make_url("/api/v1/pods")
         async with session.get(url) as listed:
             ages.read(listed)
-        assert (ages.watched(), relisted) == (0, [])
+        assert ages.ages() == {}
         async with session.get(url.with_query(watch="true")) as stream:
             ages.read(stream)
             await stream.content.readline()
@@ -235,9 +206,6 @@ async def test_a_silent_watch_grows_old_and_a_second_list_is_told() -> None:
             more.set()
             await stream.content.readline()
             assert ages.ages() == {"/api/v1/pods": 0}
-        async with session.get(url) as listed:
-            ages.read(listed)
-        assert relisted == ["pods"]
         clock.turn(9)
         assert ages.ages() == {"/api/v1/pods": 9}
 

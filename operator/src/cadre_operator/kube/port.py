@@ -1,4 +1,4 @@
-"""The six things we ask of a cluster, so that the client behind them can be swapped and load-tested."""
+"""The five things we ask of a cluster, so that the client behind them can be swapped and load-tested."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import Protocol
 
 from cadre_operator.kube.fields import Json, text
 
+FIELD_MANAGER = "cadre-operator"
+"""Under which name we write."""
 _TOO_MANY_REQUESTS = 429
 
 
@@ -59,16 +61,15 @@ class Kube(Protocol):
         """Read an object; None when there is none."""
         ...
 
-    async def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Json]:
-        """Read all objects of a kind, in one namespace or all."""
-        ...
-
     async def create(self, obj: Json) -> Json:
         """Create an object. Raises KubeConflictError when it exists."""
         ...
 
     async def apply(self, obj: Json) -> Json:
-        """Apply an object server-side as our field manager, taking our fields back from whoever has them."""
+        """Apply an object server-side as our field manager, taking our fields back from whoever has them.
+
+        The answer may be its metadata alone.
+        """
         ...
 
     async def patch(self, ref: Ref, body: Json, subresource: str = "") -> Json:

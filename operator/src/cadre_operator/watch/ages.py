@@ -1,8 +1,8 @@
-"""How long each watch has been silent, and which kinds were listed anew.
+"""How long each watch has been silent.
 
 The API server sends a bookmark at least once a minute, so a watch that brings no byte for longer than that is
 dead, whatever its connection says; kopf reconnects such ones, and the liveness probe sees when even that
-fails. A second list of a kind means that the watch had lost its place, and nobody tells what was deleted.
+fails.
 """
 
 import weakref
@@ -19,12 +19,10 @@ class _Stream:
 
 
 class WatchAges:
-    """Remembers every list and watch that kopf ever opened, by path."""
+    """Remembers every watch that kopf ever opened, by path."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.relisted: Callable[[str], None] = lambda _: None
-        """Told the plural of a kind that was listed again."""
         self._streams: dict[str, _Stream] = {}
         self._alive: dict[str, float] = {}
 
@@ -36,12 +34,6 @@ class WatchAges:
         if query.get("watch"):
             self._streams[path] = _Stream(weakref.ref(response))
             self._alive[path] = self._clock()
-        elif path in self._streams and not query.get("continue"):
-            self.relisted(path.rpartition("/")[2])
-
-    def watched(self) -> int:
-        """Return how many watches were opened, each counted once."""
-        return len(self._streams)
 
     def ages(self) -> dict[str, float]:
         """Return seconds since each watch last brought anything."""

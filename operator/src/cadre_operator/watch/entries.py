@@ -9,8 +9,8 @@ from cadre_api.problems import FieldProblem
 from cadre_api.v1alpha1 import API_VERSION, Resource
 from cadre_core.manifests.settings import LABEL_AGENT
 from cadre_operator.keys import Key
-from cadre_operator.kube.dynamic import FIELD_MANAGER
 from cadre_operator.kube.fields import Json, items, mapping, number, text, texts, version_of
+from cadre_operator.kube.port import FIELD_MANAGER
 
 ANNOTATIONS = "cadre.dev/"
 """Prefix of the annotations that mean something to us."""

@@ -1,11 +1,11 @@
-"""What is known of the cluster: kopf's indexes, and our own writes until the watches have caught up.
+"""What is known of the cluster: what the watches brought, and our own writes until they have caught up.
 
 Without the second part each write would be followed by a needless one, made from the picture before it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from cadre_operator.keys import Key
 from cadre_operator.watch.entries import Child, Entry, entry_of, key_of
@@ -14,21 +14,11 @@ OWN_WRITES_SECONDS = 15.0
 """Longest time that an own write is believed against the watch: a watch that is further behind is broken."""
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Collected(Protocol[T_co]):
-    """The values under one key of an index."""
-
-    def __iter__(self) -> Iterator[T_co]: ...
-
-
-class Index(Protocol[T_co]):
-    """An index of kopf: key -> collection of values."""
-
-    def __getitem__(self, key: object, /) -> Collected[T_co]: ...
-    def __contains__(self, key: object, /) -> bool: ...
-    def __iter__(self) -> Iterator[object]: ...
+K = TypeVar("K")
+V = TypeVar("V")
+_NODES = "OrgNode"
+Place = tuple[str, str]
+"""Namespace and agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +33,22 @@ class _Written(Generic[T]):
 
 @dataclass(slots=True)
 class Store:
-    """Reads for decisions; the only writer is whoever just wrote to the cluster."""
+    """Reads for decisions; written by the watches, and by whoever just wrote to the cluster."""
 
     clock: Callable[[], float]
-    _objects: Index[Entry] | None = None
-    _children: Index[Child] | None = None
+    _objects: dict[str, dict[Key, Entry]] = field(default_factory=dict)
+    """By namespace."""
+    _nodes: dict[Key, Entry] = field(default_factory=dict)
+    _children: dict[Place, dict[tuple[str, str], Child]] = field(default_factory=dict)
     _written: dict[Key, _Written[Entry]] = field(default_factory=dict)
-    _applied: dict[tuple[str, str], dict[tuple[str, str], _Written[Child]]] = field(default_factory=dict)
-
-    def connect(self, objects: Index[Entry], children: Index[Child]) -> None:
-        """Read from these indexes from now on."""
-        self._objects, self._children = objects, children
+    _applied: dict[Place, dict[tuple[str, str], _Written[Child]]] = field(default_factory=dict)
 
     def read(self, body: Mapping[str, object]) -> Entry:
         """Read an object of the API; what it says as before is kept once."""
         return entry_of(body, self._seen(key_of(body)))
 
     def _seen(self, key: Key) -> Entry | None:
-        return next(iter(_under(self._objects, key)), None)
+        return self._objects.get(key.namespace, {}).get(key)
 
     def entry(self, key: Key) -> Entry | None:
         """Return an object, our own last write included."""
@@ -72,27 +60,33 @@ class Store:
 
     def in_namespace(self, namespace: str) -> list[Entry]:
         """Return all objects of a namespace."""
-        return _under(self._objects, namespace)
+        return list(self._objects.get(namespace, {}).values())
 
     def nodes(self) -> list[Entry]:
         """Return all OrgNodes of all tenants."""
-        return _under(self._objects, "OrgNode")
+        return list(self._nodes.values())
 
     def namespaces(self) -> list[str]:
         """Return the namespaces that hold any object."""
-        return sorted(key for key in self._objects or () if isinstance(key, str) and key != "OrgNode")
+        return sorted(self._objects)
 
     def all_entries(self) -> list[Entry]:
         """Return every object as the watches brought it."""
-        return [entry for name in self.namespaces() for entry in self.in_namespace(name)]
+        return [entry for found in self._objects.values() for entry in found.values()]
 
-    def all_children(self) -> list[Child]:
-        """Return every part of an agent as the watches brought it."""
-        return [child for key in self._children or () for child in _under(self._children, key)]
+    def entries_of(self, kind: str, namespace: str = "") -> list[Entry]:
+        """Return the objects of a kind, in one namespace or all, as the watches brought them."""
+        found = self.in_namespace(namespace) if namespace else self.all_entries()
+        return [entry for entry in found if entry.key.kind == kind]
+
+    def children_of(self, kind: str, namespace: str = "") -> list[Child]:
+        """Return the parts of a kind, in one namespace or all, as the watches brought them."""
+        groups = (group for place, group in self._children.items() if namespace in ("", place[0]))
+        return [child for group in groups for child in group.values() if child.kind == kind]
 
     def children(self, namespace: str, agent: str) -> list[Child]:
         """Return what belongs to an agent, our own last writes included."""
-        found = {child.identity: child for child in _under(self._children, (namespace, agent))}
+        found = dict(self._children.get((namespace, agent), {}))
         now = self.clock()
         for identity, mine in self._applied.get((namespace, agent), {}).items():
             seen = found.get(identity)
@@ -102,30 +96,60 @@ class Store:
 
     def wrote(self, entry: Entry) -> None:
         """Note what the API server answered to a status write of ours."""
-        self._written[entry.key] = _Written(entry, entry.version, self.clock() + OWN_WRITES_SECONDS)
+        seen = self._seen(entry.key)
+        if seen is None or seen.version < entry.version:
+            self._written[entry.key] = _Written(entry, entry.version, self.clock() + OWN_WRITES_SECONDS)
 
     def applied(self, child: Child) -> None:
         """Note what the API server answered when we applied a part of an agent."""
-        mine = _Written(child, child.version, self.clock() + OWN_WRITES_SECONDS)
-        self._applied.setdefault((child.namespace, child.agent), {})[child.identity] = mine
+        place = (child.namespace, child.agent)
+        seen = self._children.get(place, {}).get(child.identity)
+        if seen is None or seen.version < child.version:
+            mine = _Written(child, child.version, self.clock() + OWN_WRITES_SECONDS)
+            self._applied.setdefault(place, {})[child.identity] = mine
 
-    def seen_entry(self, entry: Entry, gone: bool) -> None:
-        """A watch brought this: older writes of ours need no memory."""
+    def see(self, entry: Entry, gone: bool) -> bool:
+        """A watch brought this object, or its end; return whether it is the echo of our own write."""
         mine = self._written.get(entry.key)
         if mine is not None and (gone or not mine.newer(entry.version, self.clock())):
             del self._written[entry.key]
+        group = self._objects.setdefault(entry.key.namespace, {})
+        for found in (group, self._nodes) if entry.key.kind == _NODES else (group,):
+            _put(found, entry.key, entry, gone)
+        if not group:
+            del self._objects[entry.key.namespace]
+        return not gone and mine is not None and mine.version == entry.version
 
-    def seen_child(self, child: Child, gone: bool) -> None:
-        """A watch brought this part of an agent, or its end."""
-        group = self._applied.get((child.namespace, child.agent), {})
-        mine = group.get(child.identity)
+    def see_child(self, child: Child, gone: bool) -> bool:
+        """A watch brought this part of an agent, or its end; return whether our own write echoes."""
+        place = (child.namespace, child.agent)
+        mine = self._applied.get(place, {}).get(child.identity)
         if mine is not None and (gone or not mine.newer(child.version, self.clock())):
-            del group[child.identity]
-            if not group:
-                self._applied.pop((child.namespace, child.agent), None)
+            _drop(self._applied, place, child.identity)
+        group = self._children.setdefault(place, {})
+        _put(group, child.identity, child, gone)
+        if not group:
+            del self._children[place]
+        return not gone and mine is not None and mine.version == child.version
+
+    def namesakes(self, child: Child) -> list[Child]:
+        """Return what is kept of the same object under other agents: its label may have been changed."""
+        same = (found for found in self.children_of(child.kind, child.namespace) if found.uid == child.uid)
+        return [found for found in same if found.agent != child.agent]
+
+    def knows(self, child: Child) -> bool:
+        """Whether a watch brought this object before, as a part of this agent."""
+        return child.identity in self._children.get((child.namespace, child.agent), {})
 
 
-def _under(index: Index[T] | None, key: object) -> list[T]:
-    if index is None or key not in index:
-        return []
-    return list(index[key])
+def _put(found: dict[K, V], key: K, value: V, gone: bool) -> None:
+    if gone:
+        found.pop(key, None)
+    else:
+        found[key] = value
+
+
+def _drop(groups: dict[Place, dict[K, V]], place: Place, key: K) -> None:
+    groups[place].pop(key, None)
+    if not groups[place]:
+        del groups[place]
