@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from cadre_local.client.api import CadreApi
 from cadre_local.client.http import ApiError, Endpoint, HttpClient
+from cadre_local.client.patience import RECONNECT_FOR, Patience, awaited
 from cadre_local.client.sse import ServerEvent, parse_events
 from cadre_local.errors import CadreError, Exit
 from tests.support.ports import free_port
@@ -140,6 +142,48 @@ def test_watching_continues_after_a_broken_stream_where_it_was() -> None:
     assert [item.seq for item in first] == [1]
     assert [item.seq for item in second] == [2, 3]
     assert handler.seen[0][1] == "/api/v1/tasks/t/events?tree=true"
+
+
+class Recovering(Handler):
+    """Its database is away for as many requests as there are in `away`."""
+
+    away: list[int]
+
+    def do_GET(self) -> None:
+        """Refuse, or answer as ever."""
+        if self.away:
+            self.send_response(self.away.pop())
+            self.end_headers()
+            self.wfile.write(b'{"title": "Unavailable", "status": 503, "reason": "Unavailable"}')
+            return
+        Handler.do_GET(self)
+
+
+def test_watching_and_reading_outlive_a_restart_of_the_database() -> None:
+    played = {"do_GET": Recovering.do_GET, "away": [503, 503], "streams": [event(1)]}
+    with serving(**played) as (client, handler):
+        assert [item.seq for item in CadreApi(client).watch("t")] == [1]
+        handler.away.append(502)  # type: ignore[attr-defined]
+        assert awaited(lambda: client.json("GET", "/x")) == {}
+
+
+def test_patience_is_counted_from_the_last_word_and_not_shown_to_refusals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(
+        "cadre_local.client.patience.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=id)
+    )
+    away, kept = CadreError("Unreachable", "no answer", "", Exit.UNREACHABLE), Patience()
+    clock[0] = 10_000.0
+    assert kept.heard(": still there") == ": still there"
+    clock[0] += RECONNECT_FOR
+    kept.bear(away)
+    clock[0] += 1
+    with pytest.raises(CadreError, match="no answer"):
+        kept.bear(away)
+    with pytest.raises(CadreError, match="Forbidden"):
+        Patience().bear(CadreError("Forbidden", "Forbidden"))
 
 
 def test_watching_ends_when_the_caller_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Follow a task to its end: print its story as it happens, survive a controller's restart."""
 
 import time
+from functools import partial
 
 import click
 
@@ -8,6 +9,7 @@ from cadre_api.protocol.tasks import TaskView
 from cadre_local.cli.context import Session, dump
 from cadre_local.cli.telling import Teller
 from cadre_local.client.api import CadreApi
+from cadre_local.client.patience import awaited
 from cadre_local.errors import CadreError, Exit
 from cadre_local.render.story import FINAL, task_summary
 
@@ -27,7 +29,7 @@ def follow(
                 teller.tell(event)
             if event.kind == "OutcomeUnknown" and event.task_id == task.id:
                 break
-        current = api.task(task.id)
+        current = awaited(partial(api.task, task.id))
         if current.state in FINAL:
             return current
         if deadline is not None and time.monotonic() > deadline:

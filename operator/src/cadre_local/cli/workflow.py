@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -10,6 +11,7 @@ from cadre_api.protocol.workflows import ExecutionState, ExecutionView
 from cadre_local.cli.context import Session, pass_session
 from cadre_local.cli.framework import Command, Group, parse_pairs
 from cadre_local.client.api import CadreApi
+from cadre_local.client.patience import awaited
 from cadre_local.errors import CadreError, Exit
 from cadre_local.render.workflows import print_execution, print_executions, print_workflows
 
@@ -105,7 +107,7 @@ def _ended(api: CadreApi, begun: ExecutionView, timeout: float | None) -> Execut
             fix = f"cadre workflow show {found.id}"
             raise CadreError("TimedOut", f"{found.id} is {found.state.value} still", fix, Exit.TIMED_OUT)
         time.sleep(_POLL)
-        found = api.execution(begun.id)
+        found = awaited(partial(api.execution, begun.id))
     return found
 
 

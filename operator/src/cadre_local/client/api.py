@@ -19,14 +19,13 @@ from cadre_api.protocol.tasks import (
 )
 from cadre_api.protocol.workflows import ExecutionView, WorkflowView
 from cadre_local.client.http import HttpClient
+from cadre_local.client.patience import Patience
 from cadre_local.client.sse import parse_events
-from cadre_local.errors import CadreError, Exit
+from cadre_local.errors import CadreError
 
 Documents = Sequence[tuple[str, str]]
 STREAM_IDLE = 60.0
 """Seconds; the server sends a comment far more often than this."""
-RECONNECT_FOR = 60.0
-"""Seconds a watcher keeps trying while the controller is away."""
 
 
 class CadreApi:
@@ -88,23 +87,23 @@ class CadreApi:
 
         Survives a restart of the controller.
         """
-        seen, patience = "", time.monotonic() + RECONNECT_FOR
+        seen, patience = "", Patience()
         while until is None or time.monotonic() < until:
             try:
-                for identifier, event in self._stream(task_id, seen, until):
+                for identifier, event in self._stream(task_id, seen, until, patience):
                     seen = identifier
-                    patience = time.monotonic() + RECONNECT_FOR
                     yield event
                 return
             except CadreError as error:
-                if error.code is not Exit.UNREACHABLE or time.monotonic() > patience:
-                    raise
-                time.sleep(0.3)
+                patience.bear(error)
 
-    def _stream(self, task_id: str, after: str, until: float | None) -> Iterator[tuple[str, TaskEvent]]:
+    def _stream(
+        self, task_id: str, after: str, until: float | None, patience: Patience
+    ) -> Iterator[tuple[str, TaskEvent]]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         path = f"/api/v1/tasks/{quote(task_id)}/events?tree=true"
-        for event in parse_events(self.http.lines(path, headers, STREAM_IDLE, until)):
+        lines = map(patience.heard, self.http.lines(path, headers, STREAM_IDLE, until))
+        for event in parse_events(lines):
             if event.data.startswith("{"):
                 yield event.id, TaskEvent.model_validate_json(event.data)
 
