@@ -12,7 +12,7 @@ from jwt import PyJWK
 
 from cadre_api.protocol.guard import Completion, GuardEvent
 from cadre_api.protocol.tasks import TaskCreate
-from cadre_controller.errors import BudgetExceeded, Conflict, NotFound
+from cadre_controller.errors import BudgetExceeded, Conflict, InvalidInput, NotFound
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.budgets import SENT_AT_MOST
@@ -233,6 +233,9 @@ async def test_reported_events_count_once(
     assert len(masked) == 1
     assert await services.audit.ingest(clerk, "x1", "external.thing", "y", "ok", {"n": 1})
     assert not await services.audit.ingest(clerk, "x1", "external.thing", "y", "ok", {"n": 1})
+    with pytest.raises(InvalidInput, match="external.thing") as refusal:
+        await services.audit.ingest(clerk, "x2", "external.thing", "y", "ok", {"n": 10**30})
+    assert refusal.value.reason == "NumberOutOfRange"
 
 
 async def test_an_empty_chain_has_no_checkpoint(services: Services) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cadre_api.protocol.base import ActorType
+from cadre_controller.errors import InvalidInput
 from cadre_controller.keystore import KeyStore
 from cadre_controller.ports import Actor, Clock, Ids
 from cadre_controller.store.committer import Committer
@@ -15,6 +16,7 @@ from cadre_controller.store.pool import Database
 from cadre_controller.store.wakeups import Wakeups
 from cadre_controller.store.work import AuditEntry, Outcome, Statement, Work
 from cadre_core.audit import AuditActor, AuditRecord, commitment
+from cadre_core.canonical import CanonicalError, canonical_json
 
 SALT_BYTES = 16
 
@@ -58,7 +60,7 @@ class Kernel:
     def audit(
         self, actor: Actor, action: str, target: str, result: str = "ok", facts: Facts = NO_FACTS
     ) -> AuditEntry:
-        """An entry for the actor's tenant, to be sealed when its work commits."""
+        """An entry for the actor's tenant, to be sealed when its work commits. Raises InvalidInput."""
         event_id = facts.event_id or self.ids.new("evt")
         at = self.clock.now()
         salts = {name: os.urandom(SALT_BYTES) for name in facts.personal or {}}
@@ -77,8 +79,12 @@ class Kernel:
             data=dict(facts.data or {}),
             commitments={name: commitment(salts[name], v) for name, v in (facts.personal or {}).items()},
         )
+        try:
+            canonical = canonical_json(record.as_json())
+        except CanonicalError as error:
+            raise InvalidInput(error.reason, f"{action}: {error}", "send plain JSON data") from None
         return AuditEntry(
-            record, actor.tenant, event_id, at, actor.id, action, target, result, trace_id, salts
+            canonical, actor.tenant, event_id, at, actor.id, action, target, result, trace_id, salts
         )
 
     def event(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cadre_controller.store.work import AuditEntry
-from cadre_core.audit import GENESIS, seal
+from cadre_core.audit import GENESIS, link_hash
 
 
 async def append(connection: Any, queries: Mapping[str, str], entries: Sequence[AuditEntry]) -> None:
@@ -36,15 +36,15 @@ async def _locked(
 
 def _seal_next(heads: dict[str, tuple[int, str]], entry: AuditEntry) -> tuple[object, ...]:
     seq, previous = heads[entry.tenant]
-    sealed = seal(previous, seq + 1, entry.record)
-    heads[entry.tenant] = (seq + 1, sealed.hash)
+    link = link_hash(entry.tenant, seq + 1, previous, entry.canonical)
+    heads[entry.tenant] = (seq + 1, link)
     return (
         entry.tenant,
         seq + 1,
         entry.event_id,
         previous,
-        sealed.hash,
-        sealed.canonical,
+        link,
+        entry.canonical,
         entry.at,
         entry.actor_id,
         entry.action,

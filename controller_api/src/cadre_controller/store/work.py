@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from cadre_controller.errors import Conflict
-from cadre_core.audit import AuditRecord
 
 type_row = tuple[object, ...]
 
@@ -55,7 +54,8 @@ class BudgetMove:
 class AuditEntry:
     """A record to seal, with the columns it is found by and the salts that make its commitments erasable."""
 
-    record: AuditRecord
+    canonical: bytes
+    """The record's bytes; all of a link that does not hang on the head, so that no flush has to make them."""
     tenant: str
     event_id: str
     at: datetime
