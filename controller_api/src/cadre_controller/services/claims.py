@@ -57,7 +57,8 @@ class Claims:
         async with self._claiming[identity.tenant, identity.agent]:
             self._freezer.require_running(identity)
             seen = await self._look(identity)
-            leases = await self._leases(identity, capacity, carry=seen["mail"] and not messages)
+            most = capacity if seen["work"] else 0
+            leases = await self._leases(identity, most, carry=seen["mail"] and not messages)
             pushed = await self._messages.deliver(identity, messages) if messages and seen["mail"] else ()
         return ClaimResponse(leases=leases, cancelled=tuple(seen["cancelled"]), messages=pushed)
 
@@ -70,9 +71,10 @@ class Claims:
 
     async def _look(self, identity: AgentIdentity) -> Row:
         """Whether the instance is its replica's latest, its cancelled tasks (named once) and whether there is
-        mail. Raises Conflict(InstanceRetired)."""
+        work or mail. Raises Conflict(InstanceRetired)."""
         tenant, kernel = identity.tenant, self._kernel
-        row = await kernel.db.fetch_one(tenant, "claim_look", tenant, identity.agent, identity.instance)
+        key = (tenant, identity.agent, identity.instance)
+        row = await kernel.db.fetch_one(tenant, "claim_look", *key, kernel.clock.now())
         if row is None or not row["active"]:
             raise Conflict("InstanceRetired", "a newer instance of this agent runs", "end this process")
         if row["cancelled"]:
@@ -84,7 +86,7 @@ class Claims:
 
     async def _leases(self, identity: AgentIdentity, capacity: int, *, carry: bool) -> tuple[Lease, ...]:
         tenant, agent = identity.tenant, identity.agent
-        if self._chart.agent(tenant, agent).lifecycle != "Running" or not capacity:
+        if not capacity or self._chart.agent(tenant, agent).lifecycle != "Running":
             return ()
         places = slots(self._chart.current(tenant), identity)
         for _ in range(LOOKS):

@@ -34,7 +34,7 @@ from cadre_detect.tokens import suffixes
 Result = TypeVar("Result")
 
 DETECTORS = 32
-RULES = 256
+RULES = 4096
 CLEAN = 20_000
 WORKERS = 2
 
@@ -63,9 +63,9 @@ class _Prepared:
     """Rules ready to mask by."""
 
     detector: Detector
-    policy: MaskPolicy
     revision: bytes
     """What a text's findings depend on."""
+    policy: MaskPolicy
 
 
 class DetectMasker:
@@ -75,14 +75,14 @@ class DetectMasker:
         self._pseudonyms = pseudonyms
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="detect")
         self._spans = SpanCache(secrets.token_bytes(32))
-        self._detectors: OrderedDict[DetectConfig, Detector] = OrderedDict()
+        self._detectors: OrderedDict[DetectConfig, tuple[Detector, bytes]] = OrderedDict()
         self._prepared = PerRules(self._prepare)
         self._clean: OrderedDict[bytes, None] = OrderedDict()
         """Digests of texts in which there was nothing, not even what looks like a token."""
 
     async def warm_up(self) -> None:
         """Load the language model now, so that the first task does not wait for it. Raises MaskingFailed."""
-        await self._in_thread(self._detector(detect_config(GuardRules())).warm_up)
+        await self._in_thread(self._detector(detect_config(GuardRules()))[0].warm_up)
 
     def close(self) -> None:
         """Let the threads go."""
@@ -107,7 +107,8 @@ class DetectMasker:
         the words around a token would refuse calls that are masked well.
         """
         tokens = frozenset(s for match in find_tokens(text) for s in suffixes(match.text))
-        detector, policy = self._detector(replace(detect_config(rules), ner=False)), mask_policy(rules)
+        detector, _ = self._detector(replace(detect_config(rules), ner=False))
+        policy = mask_policy(rules)
         made = await self._in_thread(lambda: plan(text, detector, policy, known_tokens=tokens))
         return sorted({entity_type for entity_type, _ in made.entities})
 
@@ -134,8 +135,7 @@ class DetectMasker:
         return masked, dict(made.counts)
 
     def _prepare(self, rules: GuardRules) -> _Prepared:
-        config = detect_config(rules)
-        return _Prepared(self._detector(config), mask_policy(rules), config.revision())
+        return _Prepared(*self._detector(detect_config(rules)), mask_policy(rules))
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run detection off the event loop; whatever goes wrong in it, nothing gets through."""
@@ -158,12 +158,12 @@ class DetectMasker:
                 "see the log",
             ) from None
 
-    def _detector(self, config: DetectConfig) -> Detector:
-        """One per configuration; compiling terms and patterns is worth keeping."""
+    def _detector(self, config: DetectConfig) -> tuple[Detector, bytes]:
+        """One per configuration, and its revision; compiling terms and patterns is worth keeping."""
         if config in self._detectors:
             self._detectors.move_to_end(config)
         else:
-            self._detectors[config] = Detector(config, self._spans)
+            self._detectors[config] = (Detector(config, self._spans), config.revision())
             while len(self._detectors) > DETECTORS:
                 self._detectors.popitem(last=False)
         return self._detectors[config]

@@ -71,7 +71,10 @@ SELECT * FROM all_tasks WHERE tenant = $1 AND root_task_id = $2 ORDER BY created
 SELECT * FROM all_tasks WHERE tenant = $1 AND session_id = $2 ORDER BY created_at, id;
 
 -- name: claim_look
+-- One question for a guard that mostly waits: may it, and is there anything?
 SELECT i.active,
+       EXISTS (SELECT FROM tasks t WHERE t.tenant = i.tenant AND t.agent = i.agent AND t.state = 'Queued'
+               AND t.available_at <= $4 AND t.deadline_at > $4) AS work,
        ARRAY(SELECT t.id FROM tasks t WHERE t.tenant = i.tenant AND t.agent = i.agent AND t.lease_instance = i.instance
              AND t.cancel_pending ORDER BY t.id) AS cancelled,
        EXISTS (SELECT FROM messages m WHERE m.tenant = i.tenant AND m.receiver = 'agent:' || i.agent
