@@ -9,10 +9,12 @@ import pytest
 from cadre_api.v1alpha1 import Agent
 from cadre_core.compile import compile_chart
 from cadre_core.consent import Answer as May
+from cadre_core.model import CompileResult
+from cadre_core.resources import Resources
 from cadre_operator.admission.certificates import due, issue
 from cadre_operator.admission.identity import UNKNOWN, Caller, identify
 from cadre_operator.admission.judge import Court, mutate, validate, validate_scale, verdict_of
-from cadre_operator.admission.problems import new_problems
+from cadre_operator.admission.problems import Flawless, new_problems
 from cadre_operator.admission.review import RefusedError, Review, read_review
 from cadre_operator.admission.stamps import (
     CONSENT,
@@ -25,6 +27,7 @@ from cadre_operator.admission.stamps import (
     seal_held,
     spec_hash,
 )
+from cadre_operator.chart.evaluate import Models
 from cadre_operator.keys import Key
 from cadre_operator.kube.fields import Json
 from cadre_operator.settings import Identities
@@ -197,6 +200,29 @@ def test_agents_that_are_alike_stand_for_each_other_and_still_count() -> None:
     assert {p.reason for p in new_problems(state.models, (), gone, None)} >= {"DanglingReference"}
     known = [replace(p, message="before") for p in new_problems(state.models, (), None, extra)]
     assert new_problems(state.models, known, None, extra) == ()
+
+
+def test_an_agent_like_one_that_was_fine_is_not_compiled_again() -> None:
+    state, flawless, compiled = chart(entries()), Flawless(), list[int]()
+
+    def compiler(resources: Resources) -> CompileResult:
+        compiled.append(1)
+        return compile_chart(resources)
+
+    def found(name: str, models: Models = state.models, **spec: object) -> list[str]:
+        agent = model(body("Agent", name, {"nodeRef": {"name": "team"}, "purpose": "X.", **spec}))
+        return [p.reason for p in new_problems(models, (), None, agent, compiler, flawless)]
+
+    assert (found("c"), found("d", purpose="Another."), len(compiled)) == ([], [], 1)
+    for _ in range(2):
+        assert found("e", nodeRef={"name": "nowhere"}) == ["DanglingReference"], "no problem is remembered"
+    assert len(compiled) == 3
+    rule = {"name": "r", "effect": "Deny", "actions": ["CallTool"], "subjects": [{"agentRef": {"name": "f"}}]}
+    naming = {**state.models, Key("Policy", "co", "p"): model(policy(rules=[rule]))}
+    assert (found("f", naming), found("f", naming), len(compiled)) == ([], [], 5), "others name it"
+    assert (found("c", naming), len(compiled)) == ([], 5)
+    full = {Key("Agent", "co", f"b-{i}"): state.models[Key("Agent", "co", "a-1")] for i in range(3)}
+    assert found("c", {**naming, **full}) == ["QuotaExceeded"], "they still count"
 
 
 def test_an_analyzer_per_machine_is_refused_until_the_cluster_has_them() -> None:

@@ -1,8 +1,11 @@
 """Which objects form a tenant and which of their versions are in force."""
 
+import pytest
+
 from cadre_api.v1alpha1 import Resource
 from cadre_core.tenancy import members, tenants
 from cadre_operator.admission.stamps import HELD, HeldStamp, seal_held
+from cadre_operator.chart.book import ChartBook
 from cadre_operator.chart.evaluate import affected
 from cadre_operator.keys import Key
 from tests.unit.operator.company import SEAL, body, chart, entries, model
@@ -135,3 +138,15 @@ def test_a_profile_concerns_its_agents_and_nobody_else() -> None:
     after = chart(entries(edited, uses), before)
     assert affected(before, after) == [Key("Agent", "co", "a-2"), Key("RoleProfile", "co", "other")]
     assert affected(None, after) == sorted(after.fingerprints)
+
+
+def test_compiling_takes_a_share_of_the_time_and_a_single_change_does_not_wait() -> None:
+    book = ChartBook()
+    assert book.pace("co", 100.0) == 0.5, "a first chart arrives in pieces"
+    book.states["co"] = chart(entries())
+    assert book.pace("co", 100.0) == 0.05
+    book.compiled["co"] = (100.0, 0.3)
+    assert book.pace("co", 100.2) == pytest.approx(1.0)
+    assert book.pace("co", 200.0) == 0.05, "it has rested since"
+    book.compiled["co"] = (100.0, 30.0)
+    assert book.pace("co", 100.0) == 5.0

@@ -8,11 +8,13 @@ from typing import Any
 import kopf
 
 from cadre_api.v1alpha1 import GROUP, KINDS, VERSION, Agent
+from cadre_core.manifests.settings import ClusterSettings
 from cadre_operator.admission.access import AccessReviews
 from cadre_operator.admission.identity import identify
 from cadre_operator.admission.judge import Court, mutate, validate, validate_scale
 from cadre_operator.admission.lag import patiently, with_news
 from cadre_operator.admission.login import login_warning, signs_in
+from cadre_operator.admission.problems import Flawless
 from cadre_operator.admission.review import RefusedError, Review, read_review
 from cadre_operator.keys import Key
 from cadre_operator.kube.fields import number, text
@@ -47,6 +49,7 @@ class Desk:
         self._identities = identities
         self._access = AccessReviews(world.kube, world.clock, review_seconds)
         self._review_seconds = review_seconds
+        self._flawless: dict[tuple[str, ClusterSettings], Flawless] = {}
 
     async def mutate(self, patch: kopf.Patch, **kwargs: Any) -> None:
         """Stamp consent and held changes, name the requester as owner."""
@@ -124,6 +127,7 @@ class Desk:
             world.now(),
             world.frozen,
             world.compiler,
+            self._flawless.setdefault((world.book.tenant_of(namespace), world.cluster), Flawless()),
         )
 
     def _refused(self, kwargs: Mapping[str, Any], error: RefusedError) -> kopf.AdmissionError:

@@ -17,7 +17,7 @@ from cadre_operator.admission.freezing import (
     stamp_of,
 )
 from cadre_operator.admission.identity import UNKNOWN, Caller
-from cadre_operator.admission.problems import new_problems
+from cadre_operator.admission.problems import Flawless, new_problems
 from cadre_operator.admission.review import Answer, RefusedError, Review
 from cadre_operator.admission.stamps import (
     CONSENT,
@@ -57,6 +57,8 @@ class Court:
     frozen: Mapping[str, str] = field(default_factory=dict)
     """Agent -> why it is frozen, as the controller said."""
     compiler: Compiler = compile_chart
+    flawless: Flawless | None = None
+    """What was found of agents that came before, with this compiler."""
 
     @property
     def admins(self) -> tuple[str, ...]:
@@ -204,7 +206,7 @@ def _check_chart(review: Review, court: Court) -> tuple[str, ...]:
         # a first chart arrives object by object, in any order: what is missing yet its status will say
         return ("no chart is in force here yet: see the condition Accepted",)
     known = [problem for found in court.state.problems.values() for problem in found]
-    problems = new_problems(court.state.models, known, review.old, review.new, court.compiler)
+    problems = new_problems(court.state.models, known, review.old, review.new, court.compiler, court.flawless)
     if not problems:
         return ()
     raise RefusedError(problems[0].reason, _located(review, problems), 422)

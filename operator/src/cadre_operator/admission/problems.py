@@ -6,6 +6,7 @@ other one at all. Quotas, which need the number, are counted apart.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from cadre_api.v1alpha1 import Agent, OrgNode, Resource
 from cadre_api.v1alpha1.common import ObjectRef
@@ -17,14 +18,42 @@ from cadre_operator.chart.evaluate import Compiler, Models, key_of
 from cadre_operator.keys import Key
 
 
+@dataclass(slots=True)
+class Flawless:
+    """Sorts of agents with which a chart was without problems; its other objects are still the same."""
+
+    _others: list[Resource] = field(default_factory=list)
+    _named: set[str] = field(default_factory=set)
+    _sorts: set[object] = field(default_factory=set)
+
+    def covers(self, agent: Agent, models: Models) -> bool:
+        """Whether an agent is of such a sort; one that others name is looked at always.
+
+        Everything is forgotten when anything but agents is another object than before.
+        """
+        others = [model for model in models.values() if not isinstance(model, Agent)]
+        same = len(others) == len(self._others)
+        if not same or any(a is not b for a, b in zip(others, self._others, strict=True)):
+            self._others, self._named, self._sorts = others, _named(models), set()
+        return key_of(agent).path not in self._named and _kind_of_agent(agent) in self._sorts
+
+    def add(self, agent: Agent) -> None:
+        """Remember the sort of an agent with which all is well."""
+        self._sorts.add(_kind_of_agent(agent))
+
+
 def new_problems(
     models: Models,
     known: Iterable[Problem],
     old: Resource | None,
     new: Resource | None,
     compiler: Compiler = compile_chart,
+    flawless: Flawless | None = None,
 ) -> tuple[Problem, ...]:
-    """Return the problems that replacing `old` by `new` would bring into a chart, besides the known ones."""
+    """Return the problems that replacing `old` by `new` would bring into a chart, besides the known ones.
+
+    `flawless` = what earlier calls with this compiler found; it is asked about new agents alone.
+    """
     changed = {**models}
     for model in (old, new):
         if model is not None:
@@ -34,8 +63,15 @@ def new_problems(
     keep = {key_of(m) for m in (old, new) if m is not None}
     before = {(p.resource, p.field, p.reason) for p in known}
     alone = all(key.kind == "Agent" for key in keep)
-    found = (*_problems(compiler, _representatives(changed, keep, alone)), *_quotas(changed))
-    return tuple(p for p in found if (p.resource, p.field, p.reason) not in before)
+    lone = new if old is None and isinstance(new, Agent) and flawless is not None else None
+    if lone is not None and flawless is not None and flawless.covers(lone, changed):
+        found: tuple[Problem, ...] = (*_quotas(changed),)
+    else:
+        found = (*_problems(compiler, _representatives(changed, keep, alone)), *_quotas(changed))
+    fresh = tuple(p for p in found if (p.resource, p.field, p.reason) not in before)
+    if lone is not None and flawless is not None and not found:
+        flawless.add(lone)
+    return fresh
 
 
 def _problems(compiler: Compiler, models: Models) -> tuple[Problem, ...]:

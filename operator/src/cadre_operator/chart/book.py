@@ -10,6 +10,10 @@ from cadre_operator.keys import Key
 from cadre_operator.status.common import SyncState
 from cadre_operator.watch.entries import Entry
 
+_GATHERING_SECONDS = 0.05
+_REST = 4
+"""Times as long as a compilation took, the next one waits."""
+_LONGEST_SECONDS = 5.0
 _SETTLING_SECONDS = 0.5
 """A chart that is applied for the first time arrives in pieces, each of which looks broken alone."""
 
@@ -21,8 +25,8 @@ class ChartBook:
     states: dict[str, ChartState] = field(default_factory=dict)
     syncs: dict[str, SyncState] = field(default_factory=dict)
     serving: dict[Key, Serving] = field(default_factory=dict)
-    costs: dict[str, float] = field(default_factory=dict)
-    """Seconds that the last compilation took, which sets the pace of the next ones."""
+    compiled: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """When the last compilation ended and the seconds it took, which set the pace of the next one."""
     tenancy: Mapping[str, str] = field(default_factory=dict)
 
     def arrange(self, nodes: Iterable[Entry]) -> set[str]:
@@ -44,8 +48,13 @@ class ChartBook:
         """Return the chart that governs a namespace."""
         return self.states.get(self.tenant_of(namespace))
 
-    def pace(self, tenant: str) -> float:
-        """Return how long to gather changes before compiling again, so that compiling takes a share only."""
+    def pace(self, tenant: str, now: float) -> float:
+        """Return how long to gather changes before compiling again.
+
+        While changes come in a row compiling takes a share of the time only; one after a rest is not kept.
+        """
         state = self.states.get(tenant)
-        settling = 0.0 if state is not None and state.snapshot is not None else _SETTLING_SECONDS
-        return min(5.0, max(settling, 0.05 + 1.5 * self.costs.get(tenant, 0.0)))
+        settled = state is not None and state.snapshot is not None
+        ended, seconds = self.compiled.get(tenant, (now, 0.0))
+        rest = min(_LONGEST_SECONDS, ended + _REST * seconds - now)
+        return max(_GATHERING_SECONDS if settled else _SETTLING_SECONDS, rest)

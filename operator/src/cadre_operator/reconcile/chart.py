@@ -33,8 +33,9 @@ async def _compiled(world: World, tenant: str, entries: list[Entry], before: Cha
     effective = counting(entries, world.seal_key)
     # pure and slow for thousands of agents: in a thread, so that probes and the lease are served meanwhile
     state = await asyncio.to_thread(evaluate, tenant, entries, effective, before, world.compiler)
-    seconds = world.clock() - started
-    world.book.costs[tenant] = seconds
+    ended = world.clock()
+    seconds = ended - started
+    world.book.compiled[tenant] = ended, seconds
     world.metrics.compile_seconds.observe(seconds)
     _LOG.info(
         "chart compiled",
@@ -63,7 +64,7 @@ def _consequence(before: ChartState | None) -> Priority:
 def _forget(world: World, tenant: str) -> None:
     world.book.states.pop(tenant, None)
     world.book.syncs.pop(tenant, None)
-    world.book.costs.pop(tenant, None)
+    world.book.compiled.pop(tenant, None)
 
 
 def queue_everything(world: World) -> None:

@@ -36,7 +36,7 @@ async def reconcile_push(world: World, key: Key) -> None:
 
 async def _send(world: World, state: ChartState) -> SyncState:
     if world.controller is None:
-        return SyncState(Sync.ABSENT, state.revision)
+        return SyncState(Sync.ABSENT)
     try:
         await world.controller.push(chart_push(world, state))
     except ChartRejectedError as error:

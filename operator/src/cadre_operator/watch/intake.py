@@ -109,7 +109,7 @@ def on_object(world: World, entry: Entry, gone: bool, initial: bool) -> None:
     tenant = world.book.tenant_of(entry.key.namespace)
     state = world.book.states.get(tenant)
     if gone or state is None or state.fingerprints.get(entry.key) != entry.fingerprint:
-        world.charts.add(Key(CHART, tenant), after=world.book.pace(tenant))
+        world.charts.add(Key(CHART, tenant), after=world.book.pace(tenant, world.clock()))
     elif world.leading and not initial and not echo:
         world.objects.add(entry.key, Priority.ROUTINE)
     if gone and world.leading:
