@@ -1,9 +1,11 @@
 """What the kubelet asks in a pod: about us, and about the agent, which listens on loopback only.
 
 `/drain` is the agent's preStop: it holds the agent's SIGTERM back until no turn runs. Anybody in the pod can
-call it and gains an idle agent, nothing else.
+call it and gains an idle agent, nothing else. The kubelet asks once a second whether a container started; an
+answer that is not yes is held back a while, so that it learns of the start in that moment.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +17,9 @@ from cadre_guard.turn.worker import WorkerState
 
 log = logging.getLogger(__name__)
 
+_HOLD_SECONDS = 2.0
+"""Shorter than the kubelet's patience with a probe (`timeoutSeconds` in the pod's manifest)."""
+_LOOK_SECONDS = 0.05
 Quiesce = Callable[[], Awaitable[None]]
 
 
@@ -43,7 +48,7 @@ class PodProbes:
 
     async def _started(self, request: web.Request) -> web.Response:
         """The agent may start: identity proven, egress sealed, keys written, endpoints open."""
-        return _answer(self._pod.prepared.is_set(), self._state)
+        return _answer(await self._held(self._pod.prepared.is_set), self._state)
 
     async def _ready(self, request: web.Request) -> web.Response:
         return _answer(self._pod.prepared.is_set() and _willing(self._state), self._state)
@@ -52,8 +57,18 @@ class PodProbes:
         return _answer(self._pod.connected and _willing(self._state), self._state)
 
     async def _agent_started(self, request: web.Request) -> web.Response:
-        met = self._pod.connected and _willing(self._state)
+        met = await self._held(lambda: self._pod.connected and _willing(self._state))
         return _answer(met or await self._pod.up(), self._state)
+
+    async def _held(self, came: Callable[[], bool]) -> bool:
+        """Whether it came true before the answer must be given, or nothing will come any more."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _HOLD_SECONDS
+        while not came() and loop.time() < until:
+            if self._pod.refused or self._pod.closing.is_set():
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        return came()
 
     async def _agent_health(self, request: web.Request) -> web.Response:
         return _answer(await self._pod.healthy(), self._state)
