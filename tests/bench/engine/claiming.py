@@ -14,7 +14,7 @@ from cadre_controller.ports import AgentIdentity
 from cadre_controller.services.assembly import Services
 from cadre_controller.services.kernel import Facts, queue_channel, task_channels
 from cadre_controller.store.pool import Row
-from cadre_controller.store.work import Statement, Work
+from cadre_controller.store.work import Statement, Work, together
 from tests.bench.engine.place import TENANT, clerk, side_by_side
 from tests.torture.company import agents
 
@@ -111,9 +111,10 @@ async def _claim_and_finish(
 ) -> None:
     kernel, now = services.kernel, services.kernel.clock.now()
     rows = await kernel.db.fetch(TENANT, "task_claimable", TENANT, identity.agent, now, size)
-    for make in (_lease, _finish):
-        works = (make(services, identity, row, story) for row in rows)
-        await asyncio.gather(*(kernel.submit(work) for work in works))
+    if not rows:
+        return
+    await kernel.submit(together([_lease(services, identity, row, story) for row in rows]))
+    await asyncio.gather(*(kernel.submit(_finish(services, identity, row, story)) for row in rows))
     tally.add(len(rows))
 
 
@@ -125,7 +126,7 @@ def _lease(services: Services, identity: AgentIdentity, row: Row, story: bool) -
 
 def _finish(services: Services, identity: AgentIdentity, row: Row, story: bool) -> Work:
     end = (TENANT, row["id"], row["fence"] + 1, "Succeeded", _RESULT, "", "", services.kernel.clock.now())
-    return _work(services, identity, row, Statement("task_finish", end), "Succeeded" if story else "")
+    return _work(services, identity, row, Statement("task_end", end), "Succeeded" if story else "")
 
 
 def _work(services: Services, identity: AgentIdentity, row: Row, change: Statement, kind: str) -> Work:

@@ -116,6 +116,7 @@ def run() -> Iterator[Table]:
             "a worker has a queue of its own (here an agent); every claim and end is durable",
             "PgQueuer: durable tables, by priority, a connection for each worker; runs nothing",
             "as a guard asks: rank, lease with fence, story, audit chain, shards, notes, masking; no HTTP",
+            "a batch is leased in one work, each task ends by itself; every result is the same clean text",
             "all workers here share a pool of 10 connections for reading and one that commits",
         ),
     )
