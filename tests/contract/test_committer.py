@@ -13,11 +13,18 @@ import asyncpg
 import pytest
 
 from cadre_controller.clock import SystemClock
-from cadre_controller.errors import BudgetExceeded, IdempotencyKeyReused, Overloaded, Unavailable
+from cadre_controller.errors import (
+    BudgetExceeded,
+    IdempotencyKeyReused,
+    InvalidInput,
+    Overloaded,
+    Unavailable,
+)
 from cadre_controller.ids import SortableIds
 from cadre_controller.keystore import KeyStore
 from cadre_controller.services.kernel import Kernel, system_actor
 from cadre_controller.store.committer import Committer
+from cadre_controller.store.known_keys import KnownKeys
 from cadre_controller.store.listener import Listener
 from cadre_controller.store.pool import ScopedConnection, open_database
 from cadre_controller.store.wakeups import Wakeups
@@ -77,12 +84,25 @@ async def test_a_bad_work_fails_alone(kernel: Kernel) -> None:
         T, (Statement("task_cancel", (T, "no-such-task", "", NOW)),), audit=(kernel.audit(ACTOR, "x", "y"),)
     )
     good = [session(f"good-{n}", audit=(kernel.audit(ACTOR, "good", str(n)),)) for n in range(40)]
-    works = [*good[:20], bad_row, session("taken"), impossible, *good[20:]]
+    no_text = session("\ud800")
+    works = [*good[:20], bad_row, session("taken"), no_text, impossible, *good[20:]]
     results = await asyncio.gather(*map(kernel.submit, works), return_exceptions=True)
     failed = [type(r) for r in results if isinstance(r, BaseException)]
-    assert failed == [Rejected, RowMissing, RowMissing]
+    assert failed == [Rejected, RowMissing, Rejected, RowMissing]
     assert await stored(kernel) == {"taken", *(f"good-{n}" for n in range(40))}
     await chain_holds(kernel, 40)
+
+
+async def test_a_bad_key_is_looked_for_alone(kernel: Kernel) -> None:
+    await kernel.submit(session("n", idempotency=Idempotency(T, "test", "good", "hash", {"made": 1})))
+    keys = KnownKeys(kernel.db)
+    asked = ("first", "good", "\ud800", "bad\x00text", "good")
+    found = await asyncio.gather(*(keys.find(T, "test", key) for key in asked), return_exceptions=True)
+    assert found[0] is None
+    assert [row["response"] for row in (found[1], found[4])] == [{"made": 1}] * 2  # type: ignore[index]
+    assert isinstance(found[2], InvalidInput)
+    assert isinstance(found[3], InvalidInput)
+    assert await keys.find(T, "other", "good") is None
 
 
 async def test_a_work_is_all_or_nothing(kernel: Kernel) -> None:

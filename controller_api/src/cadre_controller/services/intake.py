@@ -20,6 +20,7 @@ from cadre_controller.services.models import BudgetVerdict, Created, ParentTask
 from cadre_controller.services.route_approvals import Asked, RouteApprovals
 from cadre_controller.services.sessions import SessionService
 from cadre_controller.services.task_rows import explained, fresh_view, in_short, remembered
+from cadre_controller.store.known_keys import KnownKeys
 from cadre_controller.store.work import Idempotency, Statement, Work, together
 from cadre_core.canonical import digest
 from cadre_core.model import EffectiveAgent, Recipe
@@ -95,6 +96,7 @@ class Intake:
     ) -> None:
         self.dispatcher = dispatcher
         self._kernel = kernel
+        self._keys = KnownKeys(kernel.db)
         self._chart = chart
         self._sessions = sessions
         self._budgets = budgets
@@ -135,9 +137,7 @@ class Intake:
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
         if not key:
             return None
-        row = await self._kernel.db.fetch_one(
-            actor.tenant, "idempotency_get", actor.tenant, _scope(actor), key
-        )
+        row = await self._keys.find(actor.tenant, _scope(actor), key)
         if row is None:
             return None
         if row["request_hash"] != request_hash:

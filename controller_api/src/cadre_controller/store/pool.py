@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from cadre_controller.errors import Unavailable
+from cadre_controller.errors import InvalidInput, Unavailable
 from cadre_controller.store.loader import load_queries
 
 Row = Mapping[str, Any]
@@ -75,6 +75,10 @@ class Database:
                 except asyncpg.InternalClientError:
                     connection.terminate()  # or the pool would hand it out again, as broken as it is
                     raise
+        except asyncpg.DataError as error:
+            raise InvalidInput(
+                "NotStorable", "a value cannot be sent to the database", "send text that has a UTF-8 form"
+            ) from error
         except CONNECTION_ERRORS as error:
             raise Unavailable(f"the database does not answer ({type(error).__name__})") from error
 

@@ -129,9 +129,6 @@ WHERE tenant = $1 AND task_id = $2 AND seq > $3 ORDER BY seq LIMIT $4;
 SELECT seq, at, task_id, kind, summary, data, duration_ms FROM task_events
 WHERE tenant = $1 AND seq > $3 AND root_task_id = $2 ORDER BY seq LIMIT $4;
 
--- name: idempotency_get
-SELECT request_hash, response FROM idempotency_keys WHERE tenant = $1 AND scope = $2 AND key = $3;
-
 -- name: approval_get
 SELECT a.*, coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.at, v.person) FROM approval_votes v
                       WHERE v.tenant = a.tenant AND v.approval_id = a.id), '[]') AS votes
