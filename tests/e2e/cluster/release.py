@@ -42,6 +42,8 @@ class Wanted:
     """Images of guards that still run."""
     credentials: tuple[str, ...] = ()
     """Secrets that the controller mounts; a chart of long ago knows none."""
+    analyzer: bool = False
+    """One that reads texts for all guards of a machine."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _values(wanted: Wanted) -> Json:
         "rbac": {"connect": [{"kind": "Group", "name": wanted.connect}]},
         "backup": {"storage": {"size": "256Mi"}},
         "postgres": {**_SMALL, "storage": {"size": "1Gi"}},
+        **({"analyzer": {**_SMALL, "enabled": True}} if wanted.analyzer else {}),
     }
 
 

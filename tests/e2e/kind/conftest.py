@@ -18,7 +18,7 @@ from tests.support import images
 _WORKER = "PYTEST_XDIST_WORKER"
 ORDER = (
     *("platform", "release", "story", "examples", "bypass", "lead", "freeze", "open_network", "gitops"),
-    *("processes", "rotation", "faults", "quiet", "figures", "uninstall", "upgrade"),
+    *("processes", "rotation", "faults", "quiet", "figures", "analyzer", "uninstall", "upgrade"),
 )
 """What matters most comes first; the release leaves after all who need it, and the upgrade makes its own."""
 _PLACES = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER)}
@@ -77,11 +77,14 @@ def lab() -> Iterator[Lab]:
 def release(lab: Lab) -> Release:
     """The chart, installed; its controller may reach the example's stand-ins."""
     installed = Release(lab.kubectl)
-    wanted = Wanted(
-        lab.images, (acme.NAMESPACE,), acme.controller_egress(), STAFF, credentials=(CREDENTIALS,)
-    )
-    installed.install(wanted)
+    installed.install(wanted(lab))
     return installed
+
+
+def wanted(lab: Lab) -> Wanted:
+    """What most tests have installed."""
+    egress = acme.controller_egress()
+    return Wanted(lab.images, (acme.NAMESPACE,), egress, STAFF, credentials=(CREDENTIALS,))
 
 
 @pytest.fixture(scope="session")
