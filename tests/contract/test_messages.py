@@ -1,5 +1,6 @@
 """Messages against real Postgres: order, acknowledgement, redelivery, topics, dead messages, masking."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -43,6 +44,14 @@ async def test_in_order_until_acknowledged(services: Services, finance: AgentIde
     assert [i for i, _ in await pushed(services, finance)] == [ids[2], fourth]
     again = await services.messages.ack(TENANT, f"agent:{finance.agent}", MessageAck(acked=tuple(ids)))
     assert again.acked == 1
+
+
+async def test_two_who_hand_out_at_once_hand_out_each_message_once(
+    services: Services, finance: AgentIdentity, clerk: Actor
+) -> None:
+    ids = [(await services.messages.send(clerk, note(f"n{i}")))[0] for i in range(3)]
+    both = await asyncio.gather(*(services.messages.deliver(finance, 10) for _ in range(2)))
+    assert [view.id for views in both for view in views] == ids
 
 
 async def test_a_push_wakes_the_claim(services: Services, finance: AgentIdentity, clerk: Actor) -> None:
