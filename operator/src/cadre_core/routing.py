@@ -164,12 +164,12 @@ def _permitted(
             chosen.append(key)
         if len(passed if ok else refused) >= EXPLAINED:
             continue
-        terms = (_term("permission", ok, decision.message or decision.reason),)
+        permission = _term("permission", ok, decision.message or decision.reason)
         if ok:
-            terms += tuple(_scores(index, query, key, board.states.get(key, UNSEEN)))
+            terms = permission, *_scores(index, query, key, board.states.get(key, UNSEEN))
             passed.append(RouteCandidate(agent=key, eligible=True, score=-rank / STEPS, terms=terms))
         else:
-            refused.append(RouteCandidate(agent=key, eligible=False, terms=terms))
+            refused.append(RouteCandidate(agent=key, eligible=False, terms=(permission,)))
     return chosen, passed + refused, denied
 
 
