@@ -13,6 +13,7 @@ from cadre_operator.kube.fields import text
 from cadre_operator.watch.entries import HASH
 from tests.support.kube import KubeServer
 
+_AGAIN_SECONDS = 0.2
 _META = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
@@ -58,6 +59,14 @@ async def arrivals(server: KubeServer, path: str) -> AsyncIterator[Arrivals]:
 
 
 async def _follow(http: aiohttp.ClientSession, url: str, seen: Arrivals) -> None:
+    """Watch for ever: a busy API server ends the watches of the slow, and a new one tells all again."""
+    while True:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            await _watch(http, url, seen)
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _watch(http: aiohttp.ClientSession, url: str, seen: Arrivals) -> None:
     async with http.get(url) as answer:
         async for line in answer.content:
             event = json.loads(line)
