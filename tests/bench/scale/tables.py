@@ -32,7 +32,7 @@ def _against_the_loop(found: Course) -> Table:
         ("", "operator", "bare loop", "ratio"),
         rows,
         (
-            "bare loop: the same objects server-side applied by the same client, 50 in flight",
+            "bare loop: the same objects server-side applied by the official client, 50 in flight",
             f"bare loop before and after the operator: {runs} s, {sent / burst:.0f} objects/s",
             f"the operator's time has admission in it (creating took {found.created:.1f} s) and statuses",
             "goal: 1.5x. No nodes: workloads get no pods, so no agent becomes Ready",
