@@ -30,6 +30,8 @@ def test_a_quiet_company_is_left_alone(lab: Lab, company: People) -> None:
     """No object of the company or of its agents is written, no event recorded: versions stay as they are."""
     kubectl = lab.kubectl
     wait_for("every agent is Ready", lambda: acme.ready(kubectl), 180)
+    # a node's count is written at most every five minutes
+    wait_for("every node has counted its agents", lambda: _counted(kubectl), 420)
     wait_for("what came before has come to rest", lambda: _still(kubectl, 10.0), 300)
     before = _versions(kubectl)
     time.sleep(_SECONDS)
@@ -58,6 +60,11 @@ def _current(item: Json) -> bool:
     seen = status["observedGeneration"] == item["metadata"]["generation"]
     moving = "True" in (held.get("Reconciling"), held.get("Stalled"))
     return seen and not moving and held.get("Ready", "True") == "True"
+
+
+def _counted(kubectl: Kubectl) -> bool:
+    counts = [node["status"]["agents"] for node in _of(kubectl, "OrgNode")]
+    return all(count["ready"] == count["total"] for count in counts)
 
 
 def _still(kubectl: Kubectl, seconds: float) -> bool:
