@@ -10,9 +10,10 @@ import pytest
 from cadre_api.protocol.guard import Completion
 from cadre_api.protocol.tasks import ApprovalState, DecisionCreate, TaskState
 from cadre_api.protocol.workflows import ExecutionState, ExecutionView, StepView
-from cadre_controller.errors import Conflict, IdempotencyKeyReused, InvalidInput, NotFound
+from cadre_controller.errors import Conflict, IdempotencyKeyReused, InvalidInput, NotFound, Unavailable
 from cadre_controller.ports import Actor, AgentIdentity
 from cadre_controller.services.assembly import Services
+from cadre_controller.store.work import Outcome, Work
 from tests.contract.company import documents
 from tests.contract.conftest import TENANT, opened
 
@@ -197,6 +198,26 @@ async def test_cancel_ends_tasks_and_approvals(flows: Services) -> None:
     assert (asked.state, asked.reason) == (ApprovalState.EXPIRED, "Withdrawn")
     await work(flows, "finance-1")
     assert (await flows.workflows.get(TENANT, second.id)).state is ExecutionState.CANCELLED
+
+
+async def test_what_a_lost_look_had_begun_is_stopped_with_the_run(
+    flows: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(given: Work) -> Outcome:
+        if any(statement.query == "execution_update" for statement in given.statements):
+            raise Unavailable("the database is gone")
+        return await submit(given)
+
+    submit = flows.kernel.committer.submit
+    with monkeypatch.context() as patch:
+        patch.setattr(flows.kernel.committer, "submit", lost)
+        run = await begin(flows)
+    made = {task.id for task in (await flows.tasks.list(TENANT)).items}
+    assert made and not run.steps
+    cancelled = await flows.workflows.cancel(person(flows, "clerk"), run.id)
+    assert cancelled.state is ExecutionState.CANCELLED
+    assert {step.ref for step in cancelled.steps if step.kind == "task" and step.ref} == made
+    assert {t.state for t in (await flows.tasks.list(TENANT)).items} == {TaskState.CANCELLED}
 
 
 async def test_a_failed_task_fails_the_run_and_stops_the_others(flows: Services) -> None:

@@ -165,6 +165,11 @@ class ApprovalService:
             )
         return self._view(stored)
 
+    async def of_step(self, tenant: str, session_id: str, step_id: str) -> str:
+        """The id of the approval that was asked for this step; empty = none."""
+        row = await self._kernel.db.fetch_one(tenant, "approval_of_step", tenant, session_id, step_id)
+        return str(row["id"]) if row is not None else ""
+
     async def withdraw(self, actor: Actor, approval_id: str) -> None:
         """Nobody needs the answer any more; one that was given stays. Raises NotFound."""
         row = await self._row(actor.tenant, approval_id)

@@ -127,17 +127,22 @@ class Intake:
             return Created(view, replayed=False)
         work = together([work for work, _ in made])
         if key:
-            once = Idempotency(view.tenant, _scope(actor), key, request_hash, remembered(view))
+            once = Idempotency(view.tenant, _scope(actor.id), key, request_hash, remembered(view))
             work = replace(work, idempotency=once)
         outcome = await self._kernel.submit(work)
         if outcome.replayed is not None:
             return await self._recalled(actor.tenant, outcome.replayed)
         return Created(view, replayed=False)
 
+    async def made(self, tenant: str, actor_id: str, key: str) -> str:
+        """The id of the task that this caller's key has made; empty = none."""
+        row = await self._keys.find(tenant, _scope(actor_id), key)
+        return str(row["response"]["id"]) if row is not None else ""
+
     async def _known(self, actor: Actor, key: str, request_hash: str) -> Created | None:
         if not key:
             return None
-        row = await self._keys.find(actor.tenant, _scope(actor), key)
+        row = await self._keys.find(actor.tenant, _scope(actor.id), key)
         if row is None:
             return None
         if row["request_hash"] != request_hash:
@@ -322,9 +327,9 @@ def _check_time(body: TaskCreate, now: datetime) -> None:
         )
 
 
-def _scope(actor: Actor) -> str:
+def _scope(actor_id: str) -> str:
     """Keys of two callers never meet."""
-    return f"tasks.create:{actor.id}"
+    return f"tasks.create:{actor_id}"
 
 
 def _filled(agent: EffectiveAgent, body: TaskCreate) -> str:

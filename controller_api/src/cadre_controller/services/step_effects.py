@@ -71,6 +71,14 @@ class StepEffects:
             return Begun(record, request_id, (opening,))
         return Begun(record)
 
+    async def begun(self, row: Row, start: Start) -> str:
+        """What was begun for this step already and goes on by itself, recorded or not; empty = nothing."""
+        if start.step.task is not None:
+            return await self._tasks.made(row["tenant"], row["requester"], _key(row, start))
+        if start.step.approval is not None:
+            return await self._approvals.of_step(row["tenant"], row["session_id"], _key(row, start))
+        return ""
+
     async def look(self, row: Row, found: Row) -> Record | None:
         """How a running step ended; None while it goes on."""
         record = Record(found["name"], found["item"], StepState.RUNNING)

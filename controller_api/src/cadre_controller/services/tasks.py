@@ -51,6 +51,10 @@ class TaskService:
             await self._kernel.submit(Work(actor.tenant, audit=(entry,)))
             raise
 
+    async def made(self, tenant: str, actor_id: str, idempotency_key: str) -> str:
+        """The id of the task that this caller's key has made; empty = none."""
+        return await self._intake.made(tenant, actor_id, idempotency_key)
+
     async def route(self, actor: Actor, body: TaskCreate) -> RouteResult:
         """Who would get it and why; commits nothing."""
         return await self._intake.dispatcher.choose(actor, body)

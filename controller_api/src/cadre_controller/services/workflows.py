@@ -223,6 +223,8 @@ class WorkflowService:
         definition, now = self._openings.definition(row), kernel.clock.now()
         rows = current(await kernel.db.fetch(tenant, "execution_steps", tenant, row["id"]))
         ended = await self._ended(row, rows)
+        if await self._adopt(row, definition, rows, ended):
+            return True
         records = _records(rows) | {record.key: record for record in ended}
         following = plan(definition, Run(row["params"], records, row["cancelled"]), now)
         await self._stop(row, rows, following)
@@ -252,6 +254,33 @@ class WorkflowService:
         running = [found for found in rows if found["state"] == StepState.RUNNING]
         looked = [await self._effects.look(row, found) for found in running]
         return tuple(record for record in looked if record is not None)
+
+    async def _adopt(
+        self, row: Row, definition: Definition, rows: Sequence[Row], ended: Sequence[Record]
+    ) -> bool:
+        """Record what a look began that was cut before it recorded it, so that it is stopped with the run: a
+        run that goes on would find it again by beginning it, one that is stopped begins nothing.
+        """
+        good = {record.key: record for record in ended if record.state is StepState.SUCCEEDED}
+        if not row["cancelled"] and len(good) == len(ended):
+            return False
+        now = self._kernel.clock.now()
+        starts = plan(definition, Run(row["params"], _records(rows) | good, False), now).starts
+        refs = await asyncio.gather(*(self._effects.begun(row, start) for start in starts))
+        puts = tuple(
+            step_put(row, definition, Begun(Record(s.step.name, s.item, StepState.RUNNING), ref), now)
+            for s, ref in zip(starts, refs, strict=True)
+            if ref
+        )
+        if not puts:
+            return False
+        unchanged = execution_again(row, RunState(row["state"]), cancelled=row["cancelled"])
+        try:
+            await self._kernel.submit(Work(row["tenant"], (unchanged, *puts)))
+        except RowMissing as error:
+            if error.query != "execution_update":
+                raise
+        return True
 
     async def _stop(self, row: Row, rows: Sequence[Row], following: Plan) -> None:
         wanted = {record.key for record in following.stops}
