@@ -190,7 +190,8 @@ WHERE t.tenant = r.tenant AND t.id = r.id
 RETURNING r.ord;
 
 -- name: task_event_insert
--- LIMIT: see idempotency_find.
+-- LIMIT: see idempotency_find. A reader goes on after the last number it saw: one story's numbers are given in the order
+-- of the commits, also by several controllers, so each waits until the one before it has committed.
 WITH r AS (
     SELECT r.*, t.root_task_id
     FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
@@ -199,9 +200,12 @@ WITH r AS (
     CROSS JOIN LATERAL (
         SELECT root_task_id FROM tasks t WHERE t.tenant = r.tenant AND t.id = r.task_id LIMIT 1
     ) t
+), turns AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(turn)) AS taken
+    FROM (SELECT DISTINCT hashtextextended(tenant || '/' || root_task_id, 0) AS turn FROM r ORDER BY turn) stories
 ), ins AS (
     INSERT INTO task_events (tenant, task_id, root_task_id, at, kind, summary, data, duration_ms)
-    SELECT tenant, task_id, root_task_id, at, kind, summary, data::jsonb, duration_ms FROM r ORDER BY ord
+    SELECT tenant, task_id, root_task_id, at, kind, summary, data::jsonb, duration_ms FROM r, turns ORDER BY ord
     RETURNING seq
 )
 SELECT r.ord FROM r;
