@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 PURGE_EVERY = 2000
+_REPLANNED_AFTER = frozenset((10, 30, 100, 300, 1000))
+"""Flushes. A kept plan is of when the tables were smaller: of empty ones any index of the tenant looks as good
+as the key, and each look then reads all rows of the tenant until somebody analyses the table."""
 
 
 class Committer:
@@ -148,6 +151,9 @@ class Committer:
 
     async def _purge_sometimes(self) -> None:
         self._flushes += 1
+        if self._flushes in _REPLANNED_AFTER or self._flushes % PURGE_EVERY == 0:
+            with suppress(*CONNECTION_ERRORS):
+                await self._connection.execute("DISCARD PLANS")
         if self._flushes % PURGE_EVERY == 1:
             with suppress(*CONNECTION_ERRORS):
                 await self._connection.fetch(load_queries()["flush_purge"])
