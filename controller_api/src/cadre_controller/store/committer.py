@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 PURGE_EVERY = 2000
 _REPLANNED_AFTER = frozenset((10, 30, 100, 300, 1000))
-"""Flushes. A kept plan is of when the tables were smaller: of empty ones any index of the tenant looks as good
-as the key, and each look then reads all rows of the tenant until somebody analyses the table."""
+"""Flushes. A kept plan is of when the tables were smaller: of empty ones any index of the tenant looks as
+good as the key, and until somebody analyses the table each look reads all rows of the tenant."""
 
 
 class Committer:
